@@ -1,0 +1,1 @@
+//! Streams: who may subscribe, and what each consumer is sent.
