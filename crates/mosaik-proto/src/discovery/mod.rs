@@ -2,6 +2,8 @@
 
 mod entry;
 mod error;
+mod info;
+pub use info::PeerInfo;
 
 pub use {
 	entry::{IntoIterOrSingle, PeerEntry, PeerEntryVersion, SignedPeerEntry},
