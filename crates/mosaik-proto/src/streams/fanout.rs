@@ -22,6 +22,7 @@ use {
 	crate::core::Instant,
 	bytes::{Bytes, BytesMut},
 	std::{
+		cell::Cell,
 		collections::{BTreeMap, VecDeque},
 		time::Duration,
 	},
@@ -180,7 +181,12 @@ impl Fanout {
 		if self.open.is_empty() && self.open.capacity() < SMALLEST_BATCH {
 			self.open.reserve(BATCH_CAPACITY);
 		}
-		encode(&mut self.open).map_err(PushError::Encode)?;
+		let end = Cell::new(self.open.len());
+		// Takes back what `encode` wrote, also when it panics.
+		let restore = Restore { buffer: &mut self.open, end: &end };
+		encode(restore.buffer).map_err(PushError::Encode)?;
+		end.set(restore.buffer.len());
+		drop(restore);
 		self.head += 1;
 		if self.consumers.is_empty() {
 			self.release();
@@ -324,6 +330,18 @@ impl Fanout {
 	}
 }
 
+/// Cuts a buffer to a length when it is dropped.
+struct Restore<'a> {
+	buffer: &'a mut BytesMut,
+	end: &'a Cell<usize>,
+}
+
+impl Drop for Restore<'_> {
+	fn drop(&mut self) {
+		self.buffer.truncate(self.end.get());
+	}
+}
+
 impl std::fmt::Debug for Fanout {
 	fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
 		f.debug_struct("Fanout")
@@ -442,6 +460,20 @@ mod tests {
 			Err(PushError::Encode("no"))
 		));
 		assert_eq!(take(&mut f, a), [0u8; 0]);
+	}
+
+	#[test]
+	fn an_encoder_that_panics_leaves_nothing_behind() {
+		let mut f = fanout(2, Lagging::Wait);
+		let a = f.subscribe();
+		let torn = |buffer: &mut BytesMut| -> Result<(), Infallible> {
+			buffer.extend_from_slice(&[1, 2]);
+			panic!("user code");
+		};
+		let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f.push(torn, |_| {})));
+		assert!(pushed.is_err());
+		push(&mut f, 3).unwrap();
+		assert_eq!(take(&mut f, a), [3]);
 	}
 
 	#[test]

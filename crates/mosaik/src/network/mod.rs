@@ -1,0 +1,143 @@
+//! The network: one node of it, and everything it is made of.
+//!
+//! [`Network`] puts the parts together and takes them apart again. Only this
+//! module knows QUIC endpoints: `peer` keeps the one connection per pair of
+//! peers that every protocol shares, `frame` cuts its streams into frames.
+
+mod builder;
+mod local;
+#[cfg(feature = "prometheus")]
+mod prometheus;
+
+pub use {
+	builder::{Error, NetworkBuilder, NetworkConfig, NetworkError},
+	local::LocalNode,
+	mosaik_proto::{PeerId, id::NetworkId},
+};
+
+use {
+	crate::{discovery::Discovery, runtime::tasks::Tasks, streams::Streams},
+	mosaik_proto::{id::ShortFmtExt, wire::CloseCode},
+	peer::Peers,
+	std::{fmt, sync::Arc},
+	tokio::runtime::Handle,
+};
+
+/// The parts of a node. Tasks of the node hold parts of it, never all.
+struct Node {
+	local: LocalNode,
+	discovery: Discovery,
+	streams: Streams,
+	peers: Peers,
+	tasks: Tasks,
+}
+
+impl Node {
+	/// Leaves: producers deliver what they hold, the departure is announced,
+	/// sockets are closed, every task ends. A second or so at most.
+	async fn shutdown(&self) {
+		self.streams.close();
+		self.discovery.leave().await;
+		self.tasks.cancel();
+		self.tasks.shutdown().await;
+		self.peers.shutdown(CloseCode::GracefulShutdown).await;
+	}
+}
+
+/// Runs the shutdown when the last handle is dropped.
+struct Leave(Option<Node>, Handle);
+
+impl Drop for Leave {
+	fn drop(&mut self) {
+		if let Some(node) = self.0.take() {
+			crate::runtime::tasks::detach(&self.1, async move { node.shutdown().await });
+		}
+	}
+}
+
+/// A node of a network. Cheap to clone; when the last clone is dropped, it
+/// leaves gracefully in the background.
+///
+/// ```
+/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use mosaik::*;
+///
+/// let network = Network::new("my-app").await?;
+/// println!("{} in {}", network.local().id(), network.network_id());
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct Network(Arc<Leave>);
+
+impl Network {
+	/// Joins the network of that name with the defaults.
+	///
+	/// Returns as soon as this node can be dialled, with or without internet;
+	/// others are found in the background.
+	///
+	/// # Errors
+	/// When no socket could be bound.
+	pub async fn new(id: impl Into<NetworkId>) -> Result<Self, Error> {
+		Self::builder(id).build().await
+	}
+
+	/// Configures a node of the network of that name.
+	pub fn builder(id: impl Into<NetworkId>) -> NetworkBuilder {
+		NetworkBuilder::default().with_network_id(id)
+	}
+
+	fn from_node(node: Node) -> Self {
+		Self(Arc::new(Leave(Some(node), Handle::current())))
+	}
+
+	fn node(&self) -> &Node {
+		// Taken by `drop` only, when nobody can call this any more.
+		self.0.0.as_ref().expect("a network has its node until it is dropped")
+	}
+
+	/// The id of the network.
+	pub fn network_id(&self) -> &NetworkId {
+		self.local().network_id()
+	}
+
+	/// This node: its identity and addresses.
+	pub fn local(&self) -> &LocalNode {
+		&self.node().local
+	}
+
+	/// Who else is in the network.
+	pub fn discovery(&self) -> &Discovery {
+		&self.node().discovery
+	}
+
+	/// Typed publish and subscribe.
+	pub fn streams(&self) -> &Streams {
+		&self.node().streams
+	}
+
+	/// Resolves when this node can be dialled: at once.
+	pub async fn online(&self) {
+		self.local().online().await;
+	}
+
+	/// Leaves the network and waits until every task has ended and every socket
+	/// is closed, about a second at most. What is used afterwards fails with an
+	/// error that says so. May be called more than once.
+	pub async fn shutdown(&self) {
+		self.node().shutdown().await;
+	}
+
+	/// The path to a peer that this node is connected to.
+	pub fn path(&self, peer: &PeerId) -> Option<PathInfo> {
+		self.node().peers.path(peer)
+	}
+}
+
+impl fmt::Debug for Network {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		f.debug_struct("Network")
+			.field("id", &self.network_id().short())
+			.field("local", &self.local().id().short())
+			.finish_non_exhaustive()
+	}
+}

@@ -1,0 +1,236 @@
+//! The producer's side of one subscription: who is there, and the writing.
+
+use {
+	super::{
+		Streams,
+		outlet::{Outlet, Slot},
+	},
+	crate::network::{
+		frame::{self, WriteError},
+		peer::{Incoming, Lane},
+	},
+	bytes::{Bytes, BytesMut},
+	chrono::Utc,
+	iroh::endpoint::SendStream,
+	mosaik_proto::{
+		PeerId,
+		discovery::{Catalog, PeerInfo},
+		id::ShortFmtExt,
+		streams::{Answer, Subscribe},
+		tickets::Expiration,
+		wire::{self, CloseCode},
+	},
+	std::{future::Future, sync::Arc, time::Duration},
+	tokio::{sync::watch, time},
+	tokio_util::sync::CancellationToken,
+};
+
+/// How long a consumer may take to say what it wants.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long what was sent may take to arrive after the end of the stream.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much is handed to QUIC in one go, in bytes.
+const WRITE_BATCH: usize = 256 * 1024;
+
+/// Serves one subscription from its first frame to its end.
+pub(super) async fn serve(streams: Streams, incoming: Incoming, token: CancellationToken) {
+	let Incoming { peer, mut lane } = incoming;
+	let hello = lane.recv.next(wire::MAX_HANDSHAKE);
+	let subscribe = tokio::select! {
+		biased;
+		() = token.cancelled() => return,
+		hello = time::timeout(HANDSHAKE_TIMEOUT, hello) => hello,
+	};
+	let subscribe = match subscribe {
+		Ok(Ok(Some(bytes))) => wire::deserialize::<Subscribe>(&bytes).ok(),
+		_ => None,
+	};
+	let Some(subscribe) = subscribe else {
+		let _ = lane.send.reset(frame::var_int(CloseCode::ProtocolViolation));
+		return;
+	};
+	let mut catalog = streams.0.discovery.catalog_watch();
+	match admit(&streams, peer, &subscribe, &mut catalog) {
+		Ok((outlet, slot, info, until)) => {
+			streams.0.metrics.accepted.increment(1);
+			let subscription = Subscription { outlet, slot, info, until, catalog };
+			subscription.run(lane, token).await;
+		}
+		Err(code) => {
+			tracing::debug!(
+				stream = %subscribe.stream.short(),
+				consumer = %peer.short(),
+				%code,
+				"refused a consumer"
+			);
+			streams.0.metrics.rejected.increment(1);
+			if let Some(outlet) = streams.outlet(&subscribe.stream) {
+				outlet.metrics.rejected.increment(1);
+			}
+			refuse(lane, code).await;
+		}
+	}
+}
+
+type Admitted = (Arc<Outlet>, Slot, PeerInfo, Expiration);
+
+/// Decides about a subscription and sets it up.
+fn admit(
+	streams: &Streams,
+	peer: PeerId,
+	subscribe: &Subscribe,
+	catalog: &mut watch::Receiver<Catalog>,
+) -> Result<Admitted, CloseCode> {
+	let outlet = streams.outlet(&subscribe.stream).ok_or(CloseCode::StreamNotFound)?;
+	let info = catalog.borrow_and_update().info(&peer).ok_or(CloseCode::UnknownPeer)?;
+	let until = outlet.admit(&info)?;
+	if until.is_expired() {
+		return Err(CloseCode::NotAllowed);
+	}
+	let slot = outlet.subscribe(streams.local_id(), info.clone(), subscribe.criteria)?;
+	Ok((outlet, slot, info, until))
+}
+
+async fn refuse(mut lane: Lane, code: CloseCode) {
+	let answer = encode(&Answer::Refused(code.0));
+	if frame::write_chunks(&mut lane.send, &mut [answer]).await.is_ok() {
+		let _ = lane.send.finish();
+		// Dropping the lane earlier could discard the answer.
+		let _ = time::timeout(HANDSHAKE_TIMEOUT, lane.send.stopped()).await;
+	}
+}
+
+fn encode(answer: &Answer) -> Bytes {
+	let mut buffer = BytesMut::new();
+	wire::append_frame(answer, &mut buffer, wire::MAX_HANDSHAKE)
+		// Two small variants, far below the limit.
+		.expect("an answer always has an encoding");
+	buffer.freeze()
+}
+
+/// A consumer that was let in.
+struct Subscription {
+	outlet: Arc<Outlet>,
+	slot: Slot,
+	info: PeerInfo,
+	until: Expiration,
+	catalog: watch::Receiver<Catalog>,
+}
+
+/// How a subscription ends.
+enum End {
+	/// The stream is over and everything was written.
+	Finished,
+	/// We end it, for this reason.
+	Cut(CloseCode),
+	/// The consumer or the connection is gone.
+	Gone,
+}
+
+impl Subscription {
+	async fn run(mut self, mut lane: Lane, token: CancellationToken) {
+		let end = self.write_until_end(&mut lane, token).await;
+		// First, so that whoever waits for room or counts consumers goes on.
+		self.outlet.unsubscribe(&self.slot);
+		match end {
+			End::Finished => {
+				let _ = lane.send.finish();
+				// Resolves when the consumer has everything.
+				let _ = time::timeout(DRAIN_TIMEOUT, lane.send.stopped()).await;
+			}
+			End::Cut(code) => {
+				let _ = lane.send.reset(frame::var_int(code));
+			}
+			End::Gone => {}
+		}
+		tracing::debug!(
+			stream = %self.outlet.stream_id().short(),
+			consumer = %self.info.id().short(),
+			stats = %self.slot.stats,
+			"subscription ended"
+		);
+	}
+
+	async fn write_until_end(&mut self, lane: &mut Lane, token: CancellationToken) -> End {
+		let gone = lane.send.stopped();
+		let mut cut = self.slot.cut.clone();
+		// One future for the life of the subscription: dropping it in the middle
+		// of a write would tear a frame.
+		let writing = write(&mut lane.send, &self.outlet, &self.slot, token);
+		tokio::pin!(writing, gone);
+		loop {
+			tokio::select! {
+				biased;
+				Ok(()) = cut.changed() => {
+					let code = *cut.borrow_and_update();
+					return End::Cut(code.unwrap_or(CloseCode::Cancelled));
+				}
+				_ = &mut gone => return End::Gone,
+				result = &mut writing => return match result {
+					Ok(()) => End::Finished,
+					Err(_) => End::Gone,
+				},
+				() = expired(self.until) => return End::Cut(CloseCode::NotAllowed),
+				Ok(()) = self.catalog.changed() => {
+					let info = self.catalog.borrow_and_update().info(self.info.id());
+					// A peer that left the catalog is not at fault: its connection
+					// tells when it is gone.
+					let Some(info) = info else { continue };
+					match self.outlet.admit(&info) {
+						Ok(until) => self.until = until,
+						Err(code) => return End::Cut(code),
+					}
+				}
+			}
+		}
+	}
+}
+
+/// Writes what the outlet has for the consumer until the stream is closed.
+async fn write(
+	send: &mut SendStream,
+	outlet: &Outlet,
+	slot: &Slot,
+	token: CancellationToken,
+) -> Result<(), WriteError> {
+	let mut chunks = vec![encode(&Answer::Accepted)];
+	frame::write_chunks(send, &mut chunks).await?;
+	loop {
+		chunks.clear();
+		let datums = outlet.take(slot, WRITE_BATCH, &mut chunks);
+		if datums == 0 {
+			if outlet.is_closed() {
+				return Ok(());
+			}
+			tokio::select! {
+				biased;
+				() = slot.ready.notified() => {}
+				// The node stops: one last look at the queue.
+				() = token.cancelled() => outlet.close(),
+			}
+			continue;
+		}
+		let bytes = chunks.iter().map(Bytes::len).sum::<usize>();
+		frame::write_chunks(send, &mut chunks).await?;
+		let payload = bytes - datums as usize * wire::FRAME_HEADER;
+		slot.stats.add(datums as usize, payload);
+		outlet.metrics.sent(datums, payload as u64);
+	}
+}
+
+/// Resolves when the moment has come. Waits in steps, because the clock that
+/// tickets are written in may be set meanwhile.
+fn expired(until: Expiration) -> impl Future<Output = ()> {
+	const STEP: Duration = Duration::from_secs(60);
+	async move {
+		while let Some(remaining) = until.remaining_at(Utc::now()) {
+			if remaining.is_zero() {
+				return;
+			}
+			time::sleep(remaining.min(STEP)).await;
+		}
+		std::future::pending().await
+	}
+}

@@ -1,0 +1,455 @@
+//! The consumer's side: one task that follows the catalog, and one per producer
+//! that reads.
+
+use {
+	super::{
+		ChannelConditions, ChannelInfo, State, Stats, Streams, When, backoff::Backoff,
+		consumer::ConsumerConfig, metrics::ConsumerMetrics,
+	},
+	crate::{
+		network::{
+			frame::{self, FrameReader},
+			peer::{Lane, Protocol},
+		},
+		runtime::{queue::Writer, when::Channels},
+	},
+	bytes::BytesMut,
+	chrono::Utc,
+	mosaik_proto::{
+		PeerId,
+		core::{Core, Instant as CoreInstant, Now},
+		discovery::{Catalog, PeerInfo},
+		id::ShortFmtExt,
+		streams::{Answer, Input, Outcome, Output, Requirements, Subscribe, Subscriptions},
+		tickets::Expiration,
+		wire::{self, CloseCode, Datum},
+	},
+	std::{
+		collections::BTreeMap,
+		sync::{Arc, Mutex, MutexGuard, PoisonError},
+		time::{Duration, Instant},
+	},
+	tokio::{
+		sync::{mpsc, watch},
+		time,
+	},
+	tokio_util::sync::CancellationToken,
+};
+
+/// How long a producer may take to answer.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many datums are decoded before they are handed over.
+const DECODE_BATCH: usize = 256;
+
+/// How many reports of readers may wait for the follower.
+const REPORTS: usize = 64;
+
+/// What is known of one producer.
+struct Producer {
+	info: ChannelInfo,
+	state: watch::Sender<State>,
+	stats: Arc<Stats>,
+	end: CancellationToken,
+}
+
+/// The untyped part of a consumer.
+pub(super) struct Inlet {
+	streams: Streams,
+	config: ConsumerConfig,
+	requirements: Requirements,
+	producers: Mutex<BTreeMap<PeerId, Producer>>,
+	channels: watch::Sender<Channels<ChannelInfo>>,
+	online: watch::Sender<bool>,
+	online_when: Option<ChannelConditions>,
+	pub(super) when: When,
+	pub(super) stats: Stats,
+	metrics: ConsumerMetrics,
+}
+
+/// What a reader tells the follower.
+enum Report {
+	Subscribed(PeerId),
+	Ended(PeerId, Outcome),
+}
+
+impl Inlet {
+	pub(super) fn new(
+		streams: &Streams,
+		config: ConsumerConfig,
+		requirements: Requirements,
+		online_when: Option<&(dyn Fn(ChannelConditions) -> ChannelConditions + Send + Sync)>,
+	) -> Arc<Self> {
+		let (channels, channels_watch) = watch::channel(Channels::from([]));
+		let online_when = online_when.map(|f| f(ChannelConditions::new(channels_watch.clone())));
+		let is_online = online_when.as_ref().is_none_or(ChannelConditions::is_condition_met);
+		let (online, online_watch) = watch::channel(is_online);
+		let stats = Stats::default();
+		stats.start();
+		let metrics = ConsumerMetrics::new(streams.network_id(), &config.stream_id);
+		Arc::new(Self {
+			streams: streams.clone(),
+			config,
+			requirements,
+			producers: Mutex::new(BTreeMap::new()),
+			channels,
+			online,
+			online_when,
+			when: When::new(online_watch, channels_watch),
+			stats,
+			metrics,
+		})
+	}
+
+	pub(super) fn channels(&self) -> Channels<ChannelInfo> {
+		self.channels.borrow().clone()
+	}
+
+	/// Starts to follow the catalog, until `end`.
+	pub(super) fn start<D: Datum>(
+		self: Arc<Self>,
+		writer: Writer<D>,
+		backoff: Box<dyn Fn() -> Box<dyn Backoff> + Send + Sync>,
+		end: CancellationToken,
+	) {
+		let streams = self.streams.clone();
+		streams.0.metrics.consumers.increment(1.0);
+		streams.0.tasks.clone().spawn_until_done("streams.follow", move |_| async move {
+			let follower = Follower::new(self.clone(), writer, backoff, end);
+			follower.run().await;
+			self.producers().clear();
+			self.publish();
+			streams.0.metrics.consumers.decrement(1.0);
+		});
+	}
+
+	fn set_state(&self, peer: &PeerId, state: State) {
+		let producers = self.producers();
+		let Some(producer) = producers.get(peer) else { return };
+		if producer.state.send_replace(state) == state {
+			return;
+		}
+		drop(producers);
+		self.publish();
+	}
+
+	/// Publishes the set of producers and whether they suffice to be online.
+	fn publish(&self) {
+		let producers = self.producers();
+		let channels: Channels<_> = producers.values().map(|p| p.info.clone()).collect();
+		let connected = channels.iter().filter(|channel| channel.is_connected()).count();
+		self.metrics.producers.set(connected as f64);
+		self.channels.send_replace(channels);
+		let online = self.online_when.as_ref().is_none_or(ChannelConditions::is_condition_met);
+		self.online.send_if_modified(|current| std::mem::replace(current, online) != online);
+	}
+
+	fn producers(&self) -> MutexGuard<'_, BTreeMap<PeerId, Producer>> {
+		// Nothing panics while it holds the lock; a poisoned one is still whole.
+		self.producers.lock().unwrap_or_else(PoisonError::into_inner)
+	}
+}
+
+/// Follows the catalog and keeps the subscriptions as [`Subscriptions`] says.
+struct Follower<D: Datum> {
+	inlet: Arc<Inlet>,
+	core: Subscriptions,
+	epoch: Instant,
+	catalog: watch::Receiver<Catalog>,
+	writer: Writer<D>,
+	reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+	/// When the first ticket of an eligible producer expires.
+	expiry: Expiration,
+	end: CancellationToken,
+}
+
+impl<D: Datum> Follower<D> {
+	fn new(
+		inlet: Arc<Inlet>,
+		writer: Writer<D>,
+		backoff: Box<dyn Fn() -> Box<dyn Backoff> + Send + Sync>,
+		end: CancellationToken,
+	) -> Self {
+		Self {
+			catalog: inlet.streams.0.discovery.catalog_watch(),
+			inlet,
+			core: Subscriptions::new(backoff),
+			epoch: Instant::now(),
+			writer,
+			reports: mpsc::channel(REPORTS),
+			expiry: Expiration::Never,
+			end,
+		}
+	}
+
+	async fn run(mut self) {
+		self.on_catalog();
+		let end = self.end.clone();
+		loop {
+			let wake = self.next_wake();
+			tokio::select! {
+				biased;
+				() = end.cancelled() => return,
+				Some(report) = self.reports.1.recv() => self.on_report(report),
+				Ok(()) = self.catalog.changed() => self.on_catalog(),
+				() = sleep_until(wake) => {
+					// A ticket may have expired, or a pause be over.
+					self.on_catalog();
+					self.handle(Input::Tick);
+				}
+			}
+		}
+	}
+
+	fn next_wake(&self) -> Option<Duration> {
+		let pause = self.core.deadline().map(|deadline| deadline.since(self.now().mono));
+		// The wall clock may be set while we wait.
+		let expiry = self.expiry.remaining_at(Utc::now());
+		let expiry = expiry.map(|remaining| remaining.min(Duration::from_secs(60)));
+		[pause, expiry].into_iter().flatten().min()
+	}
+
+	fn on_catalog(&mut self) {
+		let catalog = self.catalog.borrow_and_update().clone();
+		let stream = self.inlet.config.stream_id;
+		self.expiry = Expiration::Never;
+		let mut eligible = BTreeMap::new();
+		for info in catalog.infos().filter(|info| info.streams().contains(&stream)) {
+			let Ok(until) = self.inlet.requirements.admit(info) else { continue };
+			if until.is_expired() {
+				continue;
+			}
+			self.expiry = self.expiry.min(until);
+			eligible.insert(*info.id(), info.update_version());
+		}
+		self.inlet.producers().retain(|peer, producer| {
+			let keep = eligible.contains_key(peer);
+			if !keep {
+				producer.state.send_replace(State::Terminated);
+				producer.end.cancel();
+			}
+			keep
+		});
+		self.inlet.publish();
+		self.handle(Input::Eligible(eligible, catalog.local().update_version()));
+	}
+
+	fn on_report(&mut self, report: Report) {
+		match report {
+			Report::Subscribed(peer) => {
+				self.inlet.set_state(&peer, State::Connected);
+				self.handle(Input::Subscribed(peer));
+			}
+			Report::Ended(peer, outcome) => {
+				self.inlet.set_state(&peer, State::Connecting);
+				self.handle(Input::Ended(peer, outcome));
+			}
+		}
+	}
+
+	fn handle(&mut self, input: Input) {
+		self.core.handle(self.now(), input);
+		while let Some(output) = self.core.poll() {
+			match output {
+				Output::Subscribe { peer, sync } => self.subscribe(peer, sync),
+				Output::Cancel(peer) => {
+					if let Some(producer) = self.inlet.producers().get(&peer) {
+						producer.end.cancel();
+					}
+				}
+				Output::GaveUp(peer) => self.inlet.set_state(&peer, State::Terminated),
+			}
+		}
+	}
+
+	/// Starts an attempt; it reports its end.
+	fn subscribe(&self, peer: PeerId, sync: bool) {
+		let info = self.catalog.borrow().info(&peer);
+		let Some(info) = info else {
+			// It left between the decision and now: the next change says so.
+			let _ = self.reports.0.try_send(Report::Ended(peer, Outcome::Retry));
+			return;
+		};
+		let end = self.end.child_token();
+		let stats = self.add_producer(info.clone(), end.clone());
+		let reader = ProducerReader {
+			inlet: self.inlet.clone(),
+			info,
+			stats,
+			writer: self.writer.clone(),
+			reports: self.reports.0.clone(),
+		};
+		self.inlet.streams.0.tasks.spawn("streams.subscribe", async move {
+			let peer = *reader.info.id();
+			let outcome = tokio::select! {
+				biased;
+				() = end.cancelled() => Outcome::Retry,
+				outcome = reader.run(sync) => outcome,
+			};
+			let _ = reader.reports.send(Report::Ended(peer, outcome)).await;
+		});
+	}
+
+	/// Shows the producer among the consumer's. Its statistics go on over
+	/// reconnections.
+	fn add_producer(&self, info: PeerInfo, end: CancellationToken) -> Arc<Stats> {
+		let peer = *info.id();
+		let mut producers = self.inlet.producers();
+		if let Some(producer) = producers.get_mut(&peer) {
+			producer.end = end;
+			producer.state.send_replace(State::Connecting);
+			return producer.stats.clone();
+		}
+		let (state, state_watch) = watch::channel(State::Connecting);
+		let stats = Arc::new(Stats::default());
+		let ends = (peer, self.inlet.streams.local_id());
+		let ConsumerConfig { stream_id, criteria } = self.inlet.config;
+		let info = ChannelInfo::new(stream_id, ends, criteria, info, state_watch, stats.clone());
+		producers.insert(peer, Producer { info, state, stats: stats.clone(), end });
+		drop(producers);
+		self.inlet.publish();
+		stats
+	}
+
+	fn now(&self) -> Now {
+		Now { mono: CoreInstant::default() + self.epoch.elapsed(), wall_ms: 0 }
+	}
+}
+
+async fn sleep_until(wake: Option<Duration>) {
+	match wake {
+		Some(pause) => time::sleep(pause).await,
+		None => std::future::pending().await,
+	}
+}
+
+/// Reads from one producer.
+struct ProducerReader<D: Datum> {
+	inlet: Arc<Inlet>,
+	info: PeerInfo,
+	stats: Arc<Stats>,
+	writer: Writer<D>,
+	reports: mpsc::Sender<Report>,
+}
+
+/// Why reading ended: a code, if there was one.
+type Ended = Option<CloseCode>;
+
+impl<D: Datum> ProducerReader<D> {
+	/// One attempt, from the catalog exchange to the end of the subscription.
+	async fn run(&self, sync: bool) -> Outcome {
+		if sync {
+			let address = self.info.address().clone();
+			// Whether it worked shows in the answer of the producer.
+			let _ = self.inlet.streams.0.discovery.sync_with(address).await;
+		}
+		let code = match self.subscribe().await {
+			Ok(lane) => {
+				self.stats.start();
+				let _ = self.reports.send(Report::Subscribed(*self.info.id())).await;
+				self.read(lane).await
+			}
+			Err(code) => code,
+		};
+		tracing::debug!(
+			stream = %self.inlet.config.stream_id.short(),
+			producer = %self.info.id().short(),
+			?code,
+			"subscription ended"
+		);
+		Outcome::of(code)
+	}
+
+	async fn subscribe(&self) -> Result<Lane, Ended> {
+		let ConsumerConfig { stream_id, criteria } = self.inlet.config;
+		let peers = &self.inlet.streams.0.peers;
+		let address = self.info.address().clone();
+		let opened = peers.open(address, Protocol::Streams).await;
+		let mut lane = opened.map_err(|error| error.code())?;
+		let mut hello = BytesMut::new();
+		let subscribe = Subscribe { stream: stream_id, criteria };
+		wire::append_frame(&subscribe, &mut hello, wire::MAX_HANDSHAKE)
+			// An id and an empty struct, far below the limit.
+			.expect("a request always has an encoding");
+		let handshake = async {
+			let mut chunks = [hello.freeze()];
+			frame::write_chunks(&mut lane.send, &mut chunks).await.map_err(|e| e.code())?;
+			lane.recv.next(wire::MAX_HANDSHAKE).await.map_err(|e| e.code())
+		};
+		let answer = time::timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| None)??;
+		match answer.and_then(|bytes| wire::deserialize::<Answer>(&bytes).ok()) {
+			Some(Answer::Accepted) => Ok(lane),
+			Some(Answer::Refused(code)) => Err(Some(CloseCode(code))),
+			None => Err(Some(CloseCode::ProtocolViolation)),
+		}
+	}
+
+	/// Hands on datums until the subscription ends.
+	async fn read(&self, mut lane: Lane) -> Ended {
+		let mut batch = Vec::new();
+		loop {
+			let bytes = match self.read_batch(&mut lane.recv, &mut batch).await {
+				Ok(Some(bytes)) => bytes,
+				Ok(None) => return Some(CloseCode::Success),
+				Err(code) => {
+					// What came before the end was sent to us: hand it on.
+					let _ = self.writer.push(&mut batch, 0).await;
+					if code == Some(CloseCode::ProtocolViolation) {
+						lane.recv.stop(CloseCode::ProtocolViolation);
+					}
+					return code;
+				}
+			};
+			let datums = batch.len();
+			self.stats.add(datums, bytes);
+			self.inlet.stats.add(datums, bytes);
+			self.inlet.metrics.received(datums as u64, bytes as u64);
+			if self.writer.push(&mut batch, bytes).await.is_err() {
+				return Some(CloseCode::Cancelled);
+			}
+		}
+	}
+
+	/// Waits for a datum and takes along what has come with it.
+	async fn read_batch(
+		&self,
+		recv: &mut FrameReader,
+		batch: &mut Vec<D>,
+	) -> Result<Option<usize>, Ended> {
+		let first = recv.next(wire::MAX_DATUM).await.map_err(|error| violation_or(&error))?;
+		let Some(frame) = first else { return Ok(None) };
+		let mut bytes = frame.len();
+		batch.push(self.decode(&frame)?);
+		while batch.len() < DECODE_BATCH {
+			let buffered = recv.try_buffered(wire::MAX_DATUM);
+			let Some(frame) = buffered.map_err(|error| violation_or(&error))? else { break };
+			bytes += frame.len();
+			batch.push(self.decode(&frame)?);
+		}
+		Ok(Some(bytes))
+	}
+
+	fn decode(&self, frame: &[u8]) -> Result<D, Ended> {
+		D::decode(frame).map_err(|error| {
+			tracing::warn!(
+				stream = %self.inlet.config.stream_id.short(),
+				producer = %self.info.id().short(),
+				datum = std::any::type_name::<D>(),
+				%error,
+				"cannot decode what the producer sends: does it use another type \
+				 under the same stream id?"
+			);
+			Some(CloseCode::ProtocolViolation)
+		})
+	}
+}
+
+/// The code of a read error; a frame that breaks the rules has ours.
+const fn violation_or(error: &frame::ReadError) -> Ended {
+	match error {
+		frame::ReadError::TooLong(_) | frame::ReadError::Truncated => {
+			Some(CloseCode::ProtocolViolation)
+		}
+		_ => error.code(),
+	}
+}
