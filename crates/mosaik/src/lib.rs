@@ -1,1 +1,2 @@
-
+mod network;
+mod runtime;

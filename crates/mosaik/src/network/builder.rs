@@ -45,7 +45,7 @@ impl From<EndpointError> for NetworkError {
 	fn from(error: EndpointError) -> Self {
 		match error {
 			EndpointError::Bind(error) => Self::Bind(error),
-			EndpointError::Address(error) => Self::InvalidAddress(error),
+			EndpointError::Address { source, .. } => Self::InvalidAddress(source),
 		}
 	}
 }
@@ -159,11 +159,13 @@ async fn build(config: NetworkConfig) -> Result<Network, NetworkError> {
 	let memory = MemoryLookup::new();
 	let endpoint = endpoint::bind(
 		EndpointConfig {
+			// Relays are named by host; nothing else here needs names.
+			public_dns: !matches!(config.relay_mode, RelayMode::Disabled),
 			relay_mode: config.relay_mode,
 			bind: config.addresses.into_iter().collect(),
 			..EndpointConfig::new(config.secret_key)
 		},
-		&memory,
+		memory.clone(),
 	)
 	.await?;
 	let started_ms = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();

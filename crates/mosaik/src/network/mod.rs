@@ -1,143 +1,64 @@
-//! The network: one node of it, and everything it is made of.
+//! The network: one QUIC connection per pair of peers, shared by every protocol.
 //!
-//! [`Network`] puts the parts together and takes them apart again. Only this
-//! module knows QUIC endpoints: `peer` keeps the one connection per pair of
-//! peers that every protocol shares, `frame` cuts its streams into frames.
+//! ```text
+//!   streams  discovery  ...          a lane is a QUIC stream whose first byte
+//!      |  lanes  |                   names the protocol; the rest is frames
+//!   +--+---------+--------------+
+//!   | peer    the registry      |    dial.rs   single flight, one attempt
+//!   |   link  one connection    |    accept.rs the other side of it
+//!   |   hello its first words   |    frame.rs  lengths and payloads
+//!   +---------------------------+
+//!   | endpoint  iroh            |
+//! ```
+//!
+//! Only this module knows iroh's endpoint. [`Network`] in `node.rs` is the handle
+//! that users hold; `builder.rs` puts its parts together.
 
+mod accept;
 mod builder;
+mod dial;
+pub(crate) mod endpoint;
+pub(crate) mod frame;
+mod hello;
+pub(crate) mod link;
 mod local;
+mod node;
+pub(crate) mod peer;
 #[cfg(feature = "prometheus")]
 mod prometheus;
+#[cfg(test)]
+mod tests;
 
 pub use {
 	builder::{Error, NetworkBuilder, NetworkConfig, NetworkError},
 	local::LocalNode,
 	mosaik_proto::{PeerId, id::NetworkId},
+	node::Network,
+	peer::PathInfo,
 };
 
-use {
-	crate::{discovery::Discovery, runtime::tasks::Tasks, streams::Streams},
-	mosaik_proto::{id::ShortFmtExt, wire::CloseCode},
-	peer::Peers,
-	std::{fmt, sync::Arc},
-	tokio::runtime::Handle,
-};
+/// What mosaik's connections are called in the TLS handshake. Peers that differ
+/// in it cannot even refuse each other politely: the versions are in the hello.
+pub(crate) const ALPN: &[u8] = b"/mosaik/1";
 
-/// The parts of a node. Tasks of the node hold parts of it, never all.
-struct Node {
-	local: LocalNode,
-	discovery: Discovery,
-	streams: Streams,
-	peers: Peers,
-	tasks: Tasks,
+/// The protocols that share a connection, by the first byte of their lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Protocol {
+	/// Catalog sync and announcements.
+	Discovery = 1,
+	/// Subscriptions to streams.
+	Streams = 2,
 }
 
-impl Node {
-	/// Leaves: producers deliver what they hold, the departure is announced,
-	/// sockets are closed, every task ends. A second or so at most.
-	async fn shutdown(&self) {
-		self.streams.close();
-		self.discovery.leave().await;
-		self.tasks.cancel();
-		self.tasks.shutdown().await;
-		self.peers.shutdown(CloseCode::GracefulShutdown).await;
-	}
-}
+impl Protocol {
+	/// Every protocol of this build.
+	pub(crate) const ALL: [Self; 2] = [Self::Discovery, Self::Streams];
 
-/// Runs the shutdown when the last handle is dropped.
-struct Leave(Option<Node>, Handle);
-
-impl Drop for Leave {
-	fn drop(&mut self) {
-		if let Some(node) = self.0.take() {
-			crate::runtime::tasks::detach(&self.1, async move { node.shutdown().await });
-		}
-	}
-}
-
-/// A node of a network. Cheap to clone; when the last clone is dropped, it
-/// leaves gracefully in the background.
-///
-/// ```
-/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// use mosaik::*;
-///
-/// let network = Network::new("my-app").await?;
-/// println!("{} in {}", network.local().id(), network.network_id());
-/// # Ok(()) }
-/// ```
-#[derive(Clone)]
-pub struct Network(Arc<Leave>);
-
-impl Network {
-	/// Joins the network of that name with the defaults.
-	///
-	/// Returns as soon as this node can be dialled, with or without internet;
-	/// others are found in the background.
-	///
-	/// # Errors
-	/// When no socket could be bound.
-	pub async fn new(id: impl Into<NetworkId>) -> Result<Self, Error> {
-		Self::builder(id).build().await
-	}
-
-	/// Configures a node of the network of that name.
-	pub fn builder(id: impl Into<NetworkId>) -> NetworkBuilder {
-		NetworkBuilder::default().with_network_id(id)
-	}
-
-	fn from_node(node: Node) -> Self {
-		Self(Arc::new(Leave(Some(node), Handle::current())))
-	}
-
-	fn node(&self) -> &Node {
-		// Taken by `drop` only, when nobody can call this any more.
-		self.0.0.as_ref().expect("a network has its node until it is dropped")
-	}
-
-	/// The id of the network.
-	pub fn network_id(&self) -> &NetworkId {
-		self.local().network_id()
-	}
-
-	/// This node: its identity and addresses.
-	pub fn local(&self) -> &LocalNode {
-		&self.node().local
-	}
-
-	/// Who else is in the network.
-	pub fn discovery(&self) -> &Discovery {
-		&self.node().discovery
-	}
-
-	/// Typed publish and subscribe.
-	pub fn streams(&self) -> &Streams {
-		&self.node().streams
-	}
-
-	/// Resolves when this node can be dialled: at once.
-	pub async fn online(&self) {
-		self.local().online().await;
-	}
-
-	/// Leaves the network and waits until every task has ended and every socket
-	/// is closed, about a second at most. What is used afterwards fails with an
-	/// error that says so. May be called more than once.
-	pub async fn shutdown(&self) {
-		self.node().shutdown().await;
-	}
-
-	/// The path to a peer that this node is connected to.
-	pub fn path(&self, peer: &PeerId) -> Option<PathInfo> {
-		self.node().peers.path(peer)
-	}
-}
-
-impl fmt::Debug for Network {
-	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-		f.debug_struct("Network")
-			.field("id", &self.network_id().short())
-			.field("local", &self.local().id().short())
-			.finish_non_exhaustive()
+	/// The protocol a lane's first byte names.
+	pub(crate) fn from_byte(byte: u8) -> Option<Self> {
+		Self::ALL
+			.into_iter()
+			.find(|protocol| *protocol as u8 == byte)
 	}
 }

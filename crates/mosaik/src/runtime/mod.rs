@@ -1,4 +1,4 @@
-//! Plumbing that every subsystem shares and no user sees.
+//! Plumbing that every subsystem uses and that knows none of them.
 
 pub(crate) mod config;
 pub(crate) mod metrics;

@@ -26,7 +26,10 @@ pub mod producer;
 use {
 	crate::{
 		discovery::Discovery,
-		network::peer::{Incoming, Peers, Protocol},
+		network::{
+			Protocol,
+			peer::{Incoming, Peers},
+		},
 		runtime::tasks::Tasks,
 	},
 	mosaik_proto::{
@@ -166,7 +169,7 @@ impl Streams {
 	}
 
 	fn local_id(&self) -> PeerId {
-		self.0.peers.local_id()
+		self.0.peers.id()
 	}
 
 	/// Makes `handle` the producer of the stream and announces it.

@@ -7,7 +7,8 @@ use {
 	},
 	crate::network::{
 		frame::{self, WriteError},
-		peer::{Incoming, Lane},
+		link::Lane,
+		peer::Incoming,
 	},
 	bytes::{Bytes, BytesMut},
 	chrono::Utc,
@@ -95,7 +96,7 @@ fn admit(
 
 async fn refuse(mut lane: Lane, code: CloseCode) {
 	let answer = encode(&Answer::Refused(code.0));
-	if frame::write_chunks(&mut lane.send, &mut [answer]).await.is_ok() {
+	if frame::write_frames(&mut lane.send, &mut [answer]).await.is_ok() {
 		let _ = lane.send.finish();
 		// Dropping the lane earlier could discard the answer.
 		let _ = time::timeout(HANDSHAKE_TIMEOUT, lane.send.stopped()).await;
@@ -196,7 +197,7 @@ async fn write(
 	token: CancellationToken,
 ) -> Result<(), WriteError> {
 	let mut chunks = vec![encode(&Answer::Accepted)];
-	frame::write_chunks(send, &mut chunks).await?;
+	frame::write_frames(send, &mut chunks).await?;
 	loop {
 		chunks.clear();
 		let datums = outlet.take(slot, WRITE_BATCH, &mut chunks);
@@ -213,7 +214,7 @@ async fn write(
 			continue;
 		}
 		let bytes = chunks.iter().map(Bytes::len).sum::<usize>();
-		frame::write_chunks(send, &mut chunks).await?;
+		frame::write_frames(send, &mut chunks).await?;
 		let payload = bytes - datums as usize * wire::FRAME_HEADER;
 		slot.stats.add(datums as usize, payload);
 		outlet.metrics.sent(datums, payload as u64);

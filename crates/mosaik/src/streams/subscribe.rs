@@ -9,7 +9,8 @@ use {
 	crate::{
 		network::{
 			frame::{self, FrameReader},
-			peer::{Lane, Protocol},
+			Protocol,
+			link::Lane,
 		},
 		runtime::{queue::Writer, when::Channels},
 	},
@@ -373,7 +374,7 @@ impl<D: Datum> ProducerReader<D> {
 			.expect("a request always has an encoding");
 		let handshake = async {
 			let mut chunks = [hello.freeze()];
-			frame::write_chunks(&mut lane.send, &mut chunks).await.map_err(|e| e.code())?;
+			frame::write_frames(&mut lane.send, &mut chunks).await.map_err(|e| e.code())?;
 			lane.recv.next(wire::MAX_HANDSHAKE).await.map_err(|e| e.code())
 		};
 		let answer = time::timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| None)??;
