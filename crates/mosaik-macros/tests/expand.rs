@@ -17,6 +17,10 @@ use stub::{
 
 const ID: Digest = unique_id!("acme.ticks");
 const HEX: Digest = unique_id!("00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00ff00Ff");
+/// Given by path, as a program's own module of ids would be.
+mod ids {
+	pub const TICKS: super::Digest = super::ID;
+}
 const BOUND: usize = 7;
 const BOTH_SIDES: &str = "both";
 const ALL: &str = "all";
@@ -34,7 +38,7 @@ stub::stream!(
 stub::stream!(pub Named = Tick<Vec<u8>>, "acme.ticks");
 
 stub::stream!(
-	pub(crate) Full = std::vec::Vec<u8>, self::ID,
+	pub(crate) Full = stub::Bytes, ids::TICKS,
 	require: |peer| peer.rtt < 20,
 	require: |peer: &stub::PeerInfo| peer.rtt > 20,
 	producer require: |_| true,
@@ -82,7 +86,7 @@ fn builders_are_told_what_was_written() {
 	assert_eq!(Plain::consumer(&Network).0.0, [""; 0]);
 
 	let id = format!("id {:02x}", ID.as_bytes()[0]);
-	assert_eq!(Named::consumer(&Network).0.0, [id.clone()]);
+	assert_eq!(Named::consumer(&Network).0.0, [id.as_str()]);
 	assert_eq!(ByMacro::producer(&Network).0.0, [&id, "max 2"]);
 
 	let told = Full::producer(&Network).0.0;

@@ -27,6 +27,8 @@ impl Digest {
 	}
 }
 
+pub struct Bytes;
+
 pub struct PeerInfo {
 	pub rtt: u32,
 }
