@@ -116,7 +116,7 @@ fn on_event(
 	match event {
 		DiscoveryEvent::Discovered { endpoint_info, .. } => {
 			let addr = endpoint_info.into_endpoint_addr();
-			if peers.len() < MAX_PEERS {
+			if peers.len() < MAX_PEERS || peers.contains_key(&addr.id) {
 				peers.insert(addr.id, addr.clone());
 			}
 			addr::offer(candidates, addr);
