@@ -38,7 +38,6 @@ use {
 	iroh::address_lookup::MemoryLookup,
 	mosaik_proto::{
 		EndpointAddr, PeerId,
-		discovery::Input,
 		id::{ShortFmtExt, Tag, TicketClass, UniqueId},
 		tickets::Ticket,
 	},
@@ -59,8 +58,11 @@ impl Discovery {
 		memory: MemoryLookup,
 		tasks: &Tasks,
 	) -> Self {
+		let (own, own_watch) = watch::channel(local.addr());
+		let driver = Driver::start(&local, started_ms, &config, peers, memory, tasks);
 		let ways = ways::Ways::new(&config, *local.network_id());
-		let driver = Driver::start(local, started_ms, config, peers, memory, tasks, ways);
+		ways.start(&local, own_watch, driver.clone(), tasks);
+		tasks.spawn("discovery.addr", driver::follow_address(driver.clone(), local, own));
 		Self(driver)
 	}
 
@@ -135,7 +137,7 @@ impl Discovery {
 	/// Takes in a signed entry from outside, as if a peer had sent it. Returns
 	/// whether it was valid and news.
 	pub fn feed(&self, entry: SignedPeerEntry) -> bool {
-		self.0.with(|core, now| core.feed(now, entry))
+		self.0.with(|core, now| core.feed(now, entry)).unwrap_or(false)
 	}
 
 	/// Forgets a peer on this node. If it lives it will be heard of again.
@@ -179,11 +181,6 @@ impl Discovery {
 	/// graceful departure window at most.
 	pub(crate) async fn leave(&self) {
 		self.0.leave().await;
-	}
-
-	/// Takes in one event, for the parts of discovery.
-	fn handle(&self, input: Input) {
-		self.0.handle(input);
 	}
 }
 

@@ -76,6 +76,11 @@ impl LaneGuard {
 		self.0.incarnation.started_ms
 	}
 
+	/// Whether both lanes are on one connection.
+	pub(crate) fn same_connection(&self, other: &Self) -> bool {
+		Arc::ptr_eq(&self.0, &other.0)
+	}
+
 	/// Waits until the connection ends; the code is `None` if the peer vanished.
 	pub(crate) async fn closed(&self) -> Option<CloseCode> {
 		self.0.conn.closed().await;

@@ -366,6 +366,20 @@ impl Peers {
 		}
 	}
 
+	/// As [`disconnect`](Self::disconnect), if the connection is to a life of the
+	/// peer that started before `started_ms`, or is still being dialled.
+	pub(crate) fn disconnect_older(&self, peer: &PeerId, started_ms: u64) {
+		let is_current = self
+			.state()
+			.slots
+			.get(peer)
+			.and_then(|slot| slot.link.as_ref())
+			.is_some_and(|link| link.incarnation.started_ms >= started_ms);
+		if !is_current {
+			self.disconnect(peer, CloseCode::Superseded);
+		}
+	}
+
 	/// Closes every connection with this code and then the endpoint. No lane can
 	/// be opened any more. Returns when peers were told, or after
 	/// [`CLOSE_TIMEOUT`].
