@@ -416,10 +416,10 @@ async fn no_lane_is_lost_to_an_idle_close() {
 			let mut lane = from.open(to).await.unwrap();
 			ping(&mut lane, b"hello").await.unwrap();
 			drop(lane);
-			tokio::time::sleep(Duration::from_micros((round * pause) % 4_000)).await;
+			tokio::time::sleep(Duration::from_millis(round % pause)).await;
 		}
 	};
-	futures::join!(talk(&a, &b, 137), talk(&b, &a, 71), talk(&a, &b, 311));
+	futures::join!(talk(&a, &b, 11), talk(&b, &a, 7));
 	let mut closes = 0;
 	while let Ok(event) = events.try_recv() {
 		if let PeerEvent::Disconnected { code, .. } = event {
@@ -430,6 +430,7 @@ async fn no_lane_is_lost_to_an_idle_close() {
 			closes += 1;
 		}
 	}
+	println!("{closes} connections were closed");
 	assert!(closes > 0, "the race was run");
 	a.stop().await;
 	b.stop().await;
