@@ -768,6 +768,18 @@ impl Slot {
 	}
 }
 
+#[cfg(test)]
+impl Peers {
+	/// Whether there is neither a connection to the peer nor a dial.
+	pub(super) fn is_unknown(&self, peer: &PeerId) -> bool {
+		!self.state().slots.contains_key(peer)
+	}
+
+	pub(super) fn current(&self, peer: &PeerId) -> Option<Arc<Link>> {
+		self.state().slots.get(peer)?.link.clone()
+	}
+}
+
 /// Closes a connection that was not taken.
 pub(super) struct Untaken(Option<Connection>);
 
