@@ -378,7 +378,7 @@ mod tests {
 		let hex = id.to_string();
 		assert_eq!(Digest::from(hex.as_str()), id);
 		assert_eq!(Digest::from(hex.to_uppercase().as_str()), id);
-		assert_eq!(Digest::from(&hex.as_bytes()[..]), id);
+		assert_eq!(Digest::from(hex.as_bytes()), id);
 		assert_ne!(Digest::from(&hex[..63]), id);
 		assert_eq!(Digest::from("my-app"), Digest::hash(b"my-app"));
 		let not_hex = "g".repeat(64);
