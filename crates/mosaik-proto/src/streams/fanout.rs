@@ -183,7 +183,10 @@ impl Fanout {
 		}
 		let end = Cell::new(self.open.len());
 		// Takes back what `encode` wrote, also when it panics.
-		let restore = Restore { buffer: &mut self.open, end: &end };
+		let restore = Restore {
+			buffer: &mut self.open,
+			end: &end,
+		};
 		encode(restore.buffer).map_err(PushError::Encode)?;
 		end.set(restore.buffer.len());
 		drop(restore);
@@ -470,7 +473,8 @@ mod tests {
 			buffer.extend_from_slice(&[1, 2]);
 			panic!("user code");
 		};
-		let pushed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f.push(torn, |_| {})));
+		let pushed =
+			std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f.push(torn, |_| {})));
 		assert!(pushed.is_err());
 		push(&mut f, 3).unwrap();
 		assert_eq!(take(&mut f, a), [3]);

@@ -89,7 +89,9 @@ impl Config {
 			purge_after: self.purge_after,
 			max_rtt: self.max_rtt,
 			ping_long: self.announce_interval,
-			ping_ring: self.announce_interval.min(MembershipConfig::default().ping_ring),
+			ping_ring: self
+				.announce_interval
+				.min(MembershipConfig::default().ping_ring),
 			..MembershipConfig::default()
 		}
 	}
@@ -121,7 +123,9 @@ impl ConfigBuilder {
 	/// Starts from these nodes of the mainline DHT instead of the public ones.
 	#[must_use]
 	pub fn with_dht_nodes(mut self, nodes: impl IntoIterator<Item = SocketAddr>) -> Self {
-		self.config.dht_bootstrap.extend(nodes.into_iter().map(|node| node.to_string()));
+		self.config
+			.dht_bootstrap
+			.extend(nodes.into_iter().map(|node| node.to_string()));
 		self
 	}
 }
@@ -150,9 +154,17 @@ mod tests {
 
 	#[test]
 	fn values_out_of_range_are_refused_by_name() {
-		let refused = Config::builder().with_events_backlog(0usize).build().unwrap_err();
+		let refused = Config::builder()
+			.with_events_backlog(0usize)
+			.build()
+			.unwrap_err();
 		assert!(refused.to_string().contains("events_backlog"));
-		assert!(Config::builder().with_purge_after(Duration::ZERO).build().is_err());
+		assert!(
+			Config::builder()
+				.with_purge_after(Duration::ZERO)
+				.build()
+				.is_err()
+		);
 		assert!(Config::builder().with_announce_jitter(2.0).build().is_err());
 		assert_eq!(Config::builder().build().unwrap(), Config::default());
 	}

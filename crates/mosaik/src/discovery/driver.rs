@@ -105,7 +105,10 @@ impl Driver {
 		let address = local.addr();
 		let entry = PeerEntry::new(*local.network_id(), address.clone())
 			.add_tags(config.tags.iter().copied());
-		let now = Now { mono: CoreInstant::default(), wall_ms: started_ms };
+		let now = Now {
+			mono: CoreInstant::default(),
+			wall_ms: started_ms,
+		};
 		let key = local.secret_key().clone();
 		let core = Membership::new(config.membership(), key, entry, now, rand::random())
 			// Both come from the same endpoint.
@@ -168,7 +171,10 @@ impl Driver {
 			interval.tick().await;
 			for peer in self.peers.connected() {
 				if let Some(path) = self.peers.path(&peer) {
-					self.handle(Input::Rtt { peer, sample: path.rtt });
+					self.handle(Input::Rtt {
+						peer,
+						sample: path.rtt,
+					});
 				}
 			}
 		}
@@ -216,7 +222,9 @@ impl Driver {
 			while let Some(output) = state.core.poll() {
 				self.perform(state, output, &mut failed);
 			}
-			let Some(input) = failed.pop_front() else { return };
+			let Some(input) = failed.pop_front() else {
+				return;
+			};
 			state.core.handle(self.now(), input);
 		}
 	}
@@ -230,7 +238,9 @@ impl Driver {
 				}
 			}
 			Output::Send { peer, message } => {
-				let Some(link) = state.links.get(&peer) else { return };
+				let Some(link) = state.links.get(&peer) else {
+					return;
+				};
 				if link.send(message).is_err() {
 					tracing::debug!(peer = %peer.short(), "a neighbour does not keep up");
 					if let Some(link) = state.links.remove(&peer) {
@@ -248,7 +258,9 @@ impl Driver {
 			Output::Incarnation { peer, started_ms } => {
 				self.peers.disconnect_older(&peer, started_ms);
 			}
-			Output::Address(address) => self.memory.set_endpoint_info(address),
+			Output::Address(address) => {
+				self.memory.set_endpoint_info(address);
+			}
 			Output::DuplicateIdentity { started_ms } => tracing::warn!(
 				started_ms,
 				"another process uses this node's key: only one of the two can be reached"
@@ -277,7 +289,11 @@ impl Driver {
 	}
 
 	fn dial_failed(&self, peer: PeerId, error: &OpenError) {
-		if let OpenError::DifferentNetwork { theirs: Some(theirs), .. } = error {
+		if let OpenError::DifferentNetwork {
+			theirs: Some(theirs),
+			..
+		} = error
+		{
 			let mut state = self.state();
 			// Only while somebody wants to know.
 			if state.syncs.values().any(|waiting| waiting.peer == peer) {
@@ -332,7 +348,10 @@ impl Driver {
 	}
 
 	fn is_current(&self, id: LinkId, peer: &PeerId) -> bool {
-		self.state().links.get(peer).is_some_and(|link| link.id() == id)
+		self.state()
+			.links
+			.get(peer)
+			.is_some_and(|link| link.id() == id)
 	}
 
 	/// See [`Discovery::sync_with`](super::Discovery::sync_with).
@@ -346,7 +365,13 @@ impl Driver {
 		state.next_sync += 1;
 		let overloaded = state.syncs.len() >= MAX_SYNCS;
 		if !overloaded {
-			state.syncs.insert(token, Waiting { peer: address.id, done });
+			state.syncs.insert(
+				token,
+				Waiting {
+					peer: address.id,
+					done,
+				},
+			);
 		}
 		drop(state);
 		if !overloaded {
@@ -394,7 +419,9 @@ impl Driver {
 
 impl State {
 	fn sync_done(&mut self, token: SyncToken, result: Result<(), SyncError>) {
-		let Some(Waiting { peer, done }) = self.syncs.remove(&token) else { return };
+		let Some(Waiting { peer, done }) = self.syncs.remove(&token) else {
+			return;
+		};
 		let foreign = self.foreign.remove(&peer);
 		let result = result.map_err(|error| match (error, foreign) {
 			(SyncError::Left, _) => Error::Cancelled,
@@ -410,7 +437,11 @@ impl State {
 }
 
 /// Follows the addresses of this node and announces them.
-pub(super) async fn follow_address(driver: Driver, local: LocalNode, own: watch::Sender<EndpointAddr>) {
+pub(super) async fn follow_address(
+	driver: Driver,
+	local: LocalNode,
+	own: watch::Sender<EndpointAddr>,
+) {
 	let mut changes = local.endpoint().watch_addr().stream();
 	while changes.next().await.is_some() {
 		// With the loopback address where there is no other.

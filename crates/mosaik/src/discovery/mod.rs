@@ -62,7 +62,10 @@ impl Discovery {
 		let driver = Driver::start(&local, started_ms, &config, peers, memory, tasks);
 		let ways = ways::Ways::new(&config, *local.network_id());
 		ways.start(&local, own_watch, driver.clone(), tasks);
-		tasks.spawn("discovery.addr", driver::follow_address(driver.clone(), local, own));
+		tasks.spawn(
+			"discovery.addr",
+			driver::follow_address(driver.clone(), local, own),
+		);
 		Self(driver)
 	}
 
@@ -137,7 +140,9 @@ impl Discovery {
 	/// Takes in a signed entry from outside, as if a peer had sent it. Returns
 	/// whether it was valid and news.
 	pub fn feed(&self, entry: SignedPeerEntry) -> bool {
-		self.0.with(|core, now| core.feed(now, entry)).unwrap_or(false)
+		self.0
+			.with(|core, now| core.feed(now, entry))
+			.unwrap_or(false)
 	}
 
 	/// Forgets a peer on this node. If it lives it will be heard of again.

@@ -27,7 +27,10 @@ impl Ways {
 			bootstrap: config.bootstrap_peers.clone(),
 			same_host: config.same_host,
 			mdns: config.mdns,
-			dht: dht::DhtConfig { enabled: !config.no_dht_bootstrap, bootstrap: config.dht_nodes() },
+			dht: dht::DhtConfig {
+				enabled: !config.no_dht_bootstrap,
+				bootstrap: config.dht_nodes(),
+			},
 		}
 	}
 
@@ -42,13 +45,25 @@ impl Ways {
 		let (sender, mut candidates) = mpsc::channel(CANDIDATES);
 		if self.same_host {
 			let on_host = same_host(local, own.clone(), tasks);
-			tasks.spawn("discovery.host", Host::new(self.network).run(on_host, sender.clone()));
+			tasks.spawn(
+				"discovery.host",
+				Host::new(self.network).run(on_host, sender.clone()),
+			);
 		}
 		if self.mdns {
-			tasks.spawn("discovery.mdns", mdns::run(self.network, own.clone(), sender.clone()));
+			tasks.spawn(
+				"discovery.mdns",
+				mdns::run(self.network, own.clone(), sender.clone()),
+			);
 		}
-		let dns = local.endpoint().dns_resolver().clone();
-		tasks.spawn("discovery.dht", dht::run(self.network, self.dht, dns, own, sender));
+		// Fails only when the endpoint is closed already.
+		if let Ok(dns) = local.endpoint().dns_resolver() {
+			let dns = dns.clone();
+			tasks.spawn(
+				"discovery.dht",
+				dht::run(self.network, self.dht, dns, own, sender),
+			);
+		}
 		tasks.spawn("discovery.candidates", async move {
 			for peer in self.bootstrap {
 				driver.handle(Input::Candidate(peer));

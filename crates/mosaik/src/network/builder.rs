@@ -2,18 +2,26 @@
 
 use {
 	super::{
-		LocalNode, Network, Node,
+		LocalNode, Network,
 		endpoint::{self, EndpointConfig, EndpointError},
+		node::Node,
 		peer::{Identity, Limits, Peers},
 	},
-	crate::{discovery, runtime::{config::ConfigBuilderError, tasks::Tasks}, streams},
+	crate::{
+		discovery,
+		runtime::{config::ConfigBuilderError, tasks::Tasks},
+		streams,
+	},
 	chrono::Utc,
 	iroh::{
 		RelayMode,
 		address_lookup::MemoryLookup,
 		endpoint::{BindError, InvalidSocketAddr},
 	},
-	mosaik_proto::{SecretKey, id::{NetworkId, ShortFmtExt}},
+	mosaik_proto::{
+		SecretKey,
+		id::{NetworkId, ShortFmtExt},
+	},
 	std::{collections::BTreeSet, net::SocketAddr},
 };
 
@@ -169,9 +177,19 @@ async fn build(config: NetworkConfig) -> Result<Network, NetworkError> {
 	)
 	.await?;
 	let started_ms = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
-	let identity = Identity { network, started_ms, nonce: rand::random() };
+	let identity = Identity {
+		network,
+		started_ms,
+		nonce: rand::random(),
+	};
 	let local = LocalNode::new(network, endpoint.clone());
-	let peers = Peers::new(endpoint, memory.clone(), identity, tasks.clone(), Limits::default());
+	let peers = Peers::new(
+		endpoint,
+		memory.clone(),
+		identity,
+		tasks.clone(),
+		Limits::default(),
+	);
 	let discovery = discovery::Discovery::start(
 		local.clone(),
 		started_ms,
@@ -180,10 +198,21 @@ async fn build(config: NetworkConfig) -> Result<Network, NetworkError> {
 		memory,
 		&tasks,
 	);
-	let streams =
-		streams::Streams::new(network, streams_config, peers.clone(), discovery.clone(), tasks.clone());
+	let streams = streams::Streams::new(
+		network,
+		streams_config,
+		peers.clone(),
+		discovery.clone(),
+		tasks.clone(),
+	);
 	tracing::debug!(network = %network.short(), id = %local.id().short(), "node is up");
-	Ok(Network::from_node(Node { local, discovery, streams, peers, tasks }))
+	Ok(Network::from_node(Node {
+		local,
+		discovery,
+		streams,
+		peers,
+		tasks,
+	}))
 }
 
 #[cfg(feature = "prometheus")]
@@ -191,7 +220,9 @@ async fn serve_metrics(addr: Option<SocketAddr>, tasks: &Tasks) -> Result<(), Ne
 	let Some(addr) = addr else { return Ok(()) };
 	// Before any metric is made: handles made earlier count nowhere.
 	let handle = super::prometheus::install().map_err(NetworkError::Prometheus)?;
-	super::prometheus::serve(addr, handle, tasks).await.map_err(NetworkError::Prometheus)
+	super::prometheus::serve(addr, handle, tasks)
+		.await
+		.map_err(NetworkError::Prometheus)
 }
 
 #[cfg(not(feature = "prometheus"))]
@@ -199,6 +230,8 @@ async fn serve_metrics(addr: Option<SocketAddr>, tasks: &Tasks) -> Result<(), Ne
 async fn serve_metrics(addr: Option<SocketAddr>, _: &Tasks) -> Result<(), NetworkError> {
 	match addr {
 		None => Ok(()),
-		Some(_) => Err(NetworkError::Prometheus("the feature `prometheus` is off".to_owned())),
+		Some(_) => Err(NetworkError::Prometheus(
+			"the feature `prometheus` is off".to_owned(),
+		)),
 	}
 }

@@ -3,7 +3,10 @@
 use {
 	super::endpoint::dialable_addr,
 	iroh::Endpoint,
-	mosaik_proto::{EndpointAddr, PeerId, SecretKey, id::{NetworkId, ShortFmtExt}},
+	mosaik_proto::{
+		EndpointAddr, PeerId, SecretKey,
+		id::{NetworkId, ShortFmtExt},
+	},
 	std::fmt,
 };
 

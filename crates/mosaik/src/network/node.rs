@@ -84,7 +84,10 @@ impl Network {
 
 	fn node(&self) -> &Node {
 		// Taken by `drop` only, when nobody can call this any more.
-		self.0.0.as_ref().expect("a network has its node until it is dropped")
+		self.0
+			.0
+			.as_ref()
+			.expect("a network has its node until it is dropped")
 	}
 
 	/// The id of the network.

@@ -23,7 +23,7 @@ use {
 		hello::{Hello, Incarnation},
 		link::{ControlStream, Driver, Lane, LaneError, Link},
 	},
-	crate::runtime::Tasks,
+	crate::runtime::tasks::Tasks,
 	bytes::Bytes,
 	iroh::{
 		Endpoint,
@@ -152,6 +152,20 @@ pub(crate) enum OpenError {
 	ShuttingDown,
 }
 
+impl OpenError {
+	/// What the peer, or this side, would give as the reason.
+	pub(crate) const fn code(&self) -> Option<CloseCode> {
+		match self {
+			Self::DifferentNetwork { .. } => Some(CloseCode::DifferentNetwork),
+			Self::UnsupportedVersion { .. } => Some(CloseCode::UnsupportedVersion),
+			Self::Refused { code, .. } => Some(*code),
+			Self::Overloaded => Some(CloseCode::Overloaded),
+			Self::ShuttingDown => Some(CloseCode::GracefulShutdown),
+			Self::Dial(_) | Self::Timeout | Self::Lost => None,
+		}
+	}
+}
+
 /// Peers come and go. A listener that lags loses the oldest events and is told
 /// so by the channel; [`Peers::connected`] has the truth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,7 +198,7 @@ pub(crate) struct Incoming {
 
 /// How a peer is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PathInfo {
+pub struct PathInfo {
 	/// The round trip as QUIC estimates it.
 	pub rtt: Duration,
 	/// Whether packets go through a relay.

@@ -2,14 +2,22 @@
 
 use {
 	crate::runtime::tasks::Tasks,
-	http_body_util::Full,
-	hyper::{Request, Response, body::Incoming, header::CONTENT_TYPE, server::conn::http1, service::service_fn},
-	hyper_util::rt::{TokioIo, TokioTimer},
 	bytes::Bytes,
+	http_body_util::Full,
+	hyper::{
+		Request, Response, body::Incoming, header::CONTENT_TYPE, server::conn::http1,
+		service::service_fn,
+	},
+	hyper_util::rt::{TokioIo, TokioTimer},
 	metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle},
-	std::{convert::Infallible, net::SocketAddr, sync::{Mutex, PoisonError}, time::Duration},
-	tokio::{net::TcpListener, sync::Semaphore},
 	std::sync::Arc,
+	std::{
+		convert::Infallible,
+		net::SocketAddr,
+		sync::{Mutex, PoisonError},
+		time::Duration,
+	},
+	tokio::{net::TcpListener, sync::Semaphore},
 };
 
 /// How many scrapes may be under way at once; further ones wait.
@@ -46,13 +54,19 @@ pub(super) async fn serve(
 	handle: PrometheusHandle,
 	tasks: &Tasks,
 ) -> Result<(), String> {
-	let listener = TcpListener::bind(addr).await.map_err(|error| format!("{addr}: {error}"))?;
+	let listener = TcpListener::bind(addr)
+		.await
+		.map_err(|error| format!("{addr}: {error}"))?;
 	let scrapes = Arc::new(Semaphore::new(MAX_SCRAPES));
 	let owner = tasks.clone();
 	tasks.spawn("metrics", async move {
 		loop {
-			let Ok(permit) = scrapes.clone().acquire_owned().await else { return };
-			let Ok((stream, _)) = listener.accept().await else { continue };
+			let Ok(permit) = scrapes.clone().acquire_owned().await else {
+				return;
+			};
+			let Ok((stream, _)) = listener.accept().await else {
+				continue;
+			};
 			let handle = handle.clone();
 			owner.spawn("metrics.scrape", async move {
 				let service = service_fn(move |_: Request<Incoming>| answer(handle.clone()));

@@ -47,7 +47,7 @@ macro_rules! config {
 
 		impl ConfigBuilder {
 			$($(
-				$(#[$field_meta])*
+				#[doc = concat!("Sets [`Config::", stringify!($field), "`].")]
 				#[must_use]
 				pub fn $setter(mut self, value: impl Into<$type>) -> Self {
 					self.config.$field = value.into();

@@ -7,5 +7,7 @@ use {
 
 /// The labels of a metric's handle. Made once per handle, never per event.
 pub(crate) fn labels(ids: &[(&'static str, &Digest)]) -> Vec<Label> {
-	ids.iter().map(|(name, id)| Label::new(*name, id.short().to_string())).collect()
+	ids.iter()
+		.map(|(name, id)| Label::new(*name, id.short().to_string()))
+		.collect()
 }

@@ -68,7 +68,13 @@ pub(crate) fn queue<T>(capacity: Capacity) -> (Writer<T>, Reader<T>) {
 		room: Notify::new(),
 		capacity,
 	});
-	(Writer(shared.clone()), Reader { shared, taken: VecDeque::new() })
+	(
+		Writer(shared.clone()),
+		Reader {
+			shared,
+			taken: VecDeque::new(),
+		},
+	)
 }
 
 impl<T> Writer<T> {
@@ -184,7 +190,10 @@ impl<T> Drop for Reader<T> {
 mod tests {
 	use {super::*, std::future::poll_fn};
 
-	const SMALL: Capacity = Capacity { items: 2, bytes: 100 };
+	const SMALL: Capacity = Capacity {
+		items: 2,
+		bytes: 100,
+	};
 
 	#[tokio::test]
 	async fn a_full_queue_makes_its_writer_wait_until_it_is_read() {

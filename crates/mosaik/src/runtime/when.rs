@@ -34,7 +34,10 @@ pub trait Countable: Clone + Send + Sync + 'static {
 }
 
 type Predicate = Arc<dyn Fn(&PeerEntry) -> bool + Send + Sync>;
-type Changed<T> = (watch::Receiver<Channels<T>>, Result<(), watch::error::RecvError>);
+type Changed<T> = (
+	watch::Receiver<Channels<T>>,
+	Result<(), watch::error::RecvError>,
+);
 
 /// A condition over the channels to other peers.
 ///
@@ -102,7 +105,11 @@ impl<T: Countable> Conditions<T> {
 
 	fn holds(&self, channels: &[T]) -> bool {
 		let matches = |channel: &&T| {
-			channel.is_up() && self.predicates.iter().all(|matches| matches(channel.entry()))
+			channel.is_up()
+				&& self
+					.predicates
+					.iter()
+					.all(|matches| matches(channel.entry()))
 		};
 		// No need to count on once there are enough.
 		let count = channels.iter().filter(matches).take(self.minimum).count();
@@ -124,7 +131,9 @@ impl<T: Countable> Future for Conditions<T> {
 			}
 			this.reported = met;
 			let wait = || next_change(this.channels.clone());
-			let changed = this.changed.get_or_insert_with(|| ReusableBoxFuture::new(wait()));
+			let changed = this
+				.changed
+				.get_or_insert_with(|| ReusableBoxFuture::new(wait()));
 			match changed.poll_unpin(cx) {
 				Poll::Pending => return Poll::Pending,
 				Poll::Ready((_, Err(_))) => {
@@ -230,7 +239,10 @@ mod tests {
 		set(&sender, &[channel("a", true), channel("b", true)]);
 		(&mut condition).await;
 		assert!(condition == true && true == condition);
-		assert!(futures::poll!(&mut condition).is_pending(), "met, and said so");
+		assert!(
+			futures::poll!(&mut condition).is_pending(),
+			"met, and said so"
+		);
 		set(&sender, &[]);
 		assert!(futures::poll!(&mut condition).is_pending());
 		set(&sender, &[channel("a", true), channel("b", true)]);

@@ -1,9 +1,6 @@
 //! How long a consumer waits before it tries a producer again.
 
-use {
-	std::time::Duration,
-	rand::RngExt,
-};
+use {rand::RngExt, std::time::Duration};
 
 pub use mosaik_proto::streams::Backoff;
 
@@ -49,7 +46,10 @@ impl Backoff for ExponentialBackoff {
 		let jitter = rand::rng().random_range(1.0 - factor..=1.0 + factor);
 		let pause = self.current_interval.mul_f64(jitter);
 		self.elapsed = self.elapsed.saturating_add(pause);
-		if self.max_elapsed_time.is_some_and(|limit| self.elapsed > limit) {
+		if self
+			.max_elapsed_time
+			.is_some_and(|limit| self.elapsed > limit)
+		{
 			return None;
 		}
 		let grown = self.current_interval.as_secs_f64() * self.multiplier.max(1.0);

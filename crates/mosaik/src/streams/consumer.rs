@@ -27,7 +27,10 @@ use {
 
 /// How many datums, and how many bytes of them, a consumer holds before it stops
 /// reading from its producers. It may hold twice as much and a batch at most.
-const CAPACITY: Capacity = Capacity { items: 1024, bytes: 8 * 1024 * 1024 };
+const CAPACITY: Capacity = Capacity {
+	items: 1024,
+	bytes: 8 * 1024 * 1024,
+};
 
 /// The settings of a consumer.
 #[derive(Debug, Clone)]
@@ -123,12 +126,29 @@ impl<'s, D: Datum> Builder<'s, D> {
 
 	/// Creates the consumer, which begins to subscribe in the background.
 	pub fn build(self) -> Consumer<D> {
-		let Self { streams, config, requirements, online_when, backoff, .. } = self;
+		let Self {
+			streams,
+			config,
+			requirements,
+			online_when,
+			backoff,
+			..
+		} = self;
 		let (writer, reader) = queue(CAPACITY);
-		let inlet = Inlet::new(streams, config.clone(), requirements, online_when.as_deref());
+		let inlet = Inlet::new(
+			streams,
+			config.clone(),
+			requirements,
+			online_when.as_deref(),
+		);
 		let end = streams.0.tasks.token().child_token();
 		inlet.clone().start(writer, backoff, end.clone());
-		Consumer { config, inlet, reader, _end: end.drop_guard() }
+		Consumer {
+			config,
+			inlet,
+			reader,
+			_end: end.drop_guard(),
+		}
 	}
 }
 
@@ -216,6 +236,9 @@ impl<D: Datum> fmt::Debug for Consumer<D> {
 			.finish_non_exhaustive()
 	}
 }
+
+// Datums are moved, never pinned.
+impl<D: Datum> Unpin for Consumer<D> {}
 
 impl<D: Datum> Stream for Consumer<D> {
 	type Item = D;

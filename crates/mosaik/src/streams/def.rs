@@ -75,7 +75,10 @@ definition! {
 impl<T: Datum> StreamDef<T> {
 	/// The definition of a stream with an id of its own.
 	pub const fn with_stream_id(stream_id: StreamId) -> Self {
-		Self { stream_id: Some(stream_id), datum: PhantomData }
+		Self {
+			stream_id: Some(stream_id),
+			datum: PhantomData,
+		}
 	}
 }
 

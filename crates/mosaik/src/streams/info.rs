@@ -119,7 +119,15 @@ impl ChannelInfo {
 		state: watch::Receiver<State>,
 		stats: Arc<Stats>,
 	) -> Self {
-		Self { stream, producer, consumer, criteria, peer, state, stats }
+		Self {
+			stream,
+			producer,
+			consumer,
+			criteria,
+			peer,
+			state,
+			stats,
+		}
 	}
 
 	/// The stream.

@@ -182,7 +182,10 @@ impl Streams {
 		handle: Arc<producer::Handle<D>>,
 	) -> Result<Arc<producer::Handle<D>>, Arc<producer::Handle<D>>> {
 		let mut producers = self.producers();
-		if let Some(existing) = producers.get(&stream).and_then(|entry| entry.handle.upgrade()) {
+		if let Some(existing) = producers
+			.get(&stream)
+			.and_then(|entry| entry.handle.upgrade())
+		{
 			drop(producers);
 			return Err(existing.downcast().unwrap_or_else(|_| {
 				tracing::error!(
@@ -201,7 +204,13 @@ impl Streams {
 		}
 		let erased: Arc<dyn Any + Send + Sync> = handle.clone();
 		let outlet = handle.outlet.clone();
-		producers.insert(stream, Registered { handle: Arc::downgrade(&erased), outlet });
+		producers.insert(
+			stream,
+			Registered {
+				handle: Arc::downgrade(&erased),
+				outlet,
+			},
+		);
 		self.announce(&producers);
 		Ok(handle)
 	}
@@ -210,7 +219,10 @@ impl Streams {
 	fn remove_producer(&self, outlet: &Arc<Outlet>) {
 		let mut producers = self.producers();
 		let stream = outlet.stream_id();
-		if producers.get(stream).is_some_and(|entry| Arc::ptr_eq(&entry.outlet, outlet)) {
+		if producers
+			.get(stream)
+			.is_some_and(|entry| Arc::ptr_eq(&entry.outlet, outlet))
+		{
 			producers.remove(stream);
 			self.announce(&producers);
 		}
@@ -235,19 +247,26 @@ impl Streams {
 	}
 
 	fn outlet(&self, stream: &StreamId) -> Option<Arc<Outlet>> {
-		self.producers().get(stream).map(|registered| registered.outlet.clone())
+		self.producers()
+			.get(stream)
+			.map(|registered| registered.outlet.clone())
 	}
 
 	fn serve(&self, incoming: Incoming) {
 		let streams = self.clone();
-		self.0.tasks.spawn_until_done("streams.serve", |token| async move {
-			serve::serve(streams, incoming, token).await;
-		});
+		self.0
+			.tasks
+			.spawn_until_done("streams.serve", |token| async move {
+				serve::serve(streams, incoming, token).await;
+			});
 	}
 
 	fn producers(&self) -> MutexGuard<'_, BTreeMap<StreamId, Registered>> {
 		// Nothing panics while it holds the lock; a poisoned one is still whole.
-		self.0.producers.lock().unwrap_or_else(PoisonError::into_inner)
+		self.0
+			.producers
+			.lock()
+			.unwrap_or_else(PoisonError::into_inner)
 	}
 }
 

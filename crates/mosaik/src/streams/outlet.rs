@@ -4,7 +4,10 @@
 //! one short lock per datum, one wake-up per idle consumer.
 
 use {
-	super::{ChannelConditions, ChannelInfo, Criteria, State, Stats, Streams, When, producer::EncodeError},
+	super::{
+		ChannelConditions, ChannelInfo, Criteria, State, Stats, Streams, When,
+		producer::EncodeError,
+	},
 	crate::runtime::when::Channels,
 	bytes::Bytes,
 	mosaik_proto::{
@@ -17,7 +20,6 @@ use {
 	},
 	std::{
 		collections::BTreeMap,
-		future::Future,
 		pin::Pin,
 		sync::{
 			Arc, Mutex, MutexGuard, PoisonError,
@@ -157,7 +159,10 @@ impl Outlet {
 			return Err(Refused::Offline);
 		}
 		let mut guard = self.lock();
-		let Inner { fanout, subscribers } = &mut *guard;
+		let Inner {
+			fanout,
+			subscribers,
+		} = &mut *guard;
 		let encode = |buffer: &mut _| wire::append_frame(datum, buffer, wire::MAX_DATUM);
 		let wake = |key| {
 			if let Some(subscriber) = subscribers.get(&key) {
@@ -240,7 +245,9 @@ impl Outlet {
 
 	/// Until when the peer may be a consumer.
 	pub(super) fn admit(&self, peer: &PeerInfo) -> Result<Expiration, CloseCode> {
-		self.requirements.admit(peer).map_err(|_| CloseCode::NotAllowed)
+		self.requirements
+			.admit(peer)
+			.map_err(|_| CloseCode::NotAllowed)
 	}
 
 	/// Adds a consumer, which gets every datum pushed from now on.
@@ -264,15 +271,31 @@ impl Outlet {
 		let stats = Arc::new(Stats::default());
 		stats.start();
 		let ends = (producer, *peer.id());
-		let info =
-			ChannelInfo::new(self.stream, ends, criteria, peer, state_watch, stats.clone());
-		let subscriber = Subscriber { ready: ready.clone(), cut: cut_sender, info };
+		let info = ChannelInfo::new(
+			self.stream,
+			ends,
+			criteria,
+			peer,
+			state_watch,
+			stats.clone(),
+		);
+		let subscriber = Subscriber {
+			ready: ready.clone(),
+			cut: cut_sender,
+			info,
+		};
 		inner.subscribers.insert(key, subscriber);
 		self.publish(&inner);
 		drop(inner);
 		self.metrics.accepted.increment(1);
 		self.room.notify_waiters();
-		Ok(Slot { key, stats, ready, cut, state })
+		Ok(Slot {
+			key,
+			stats,
+			ready,
+			cut,
+			state,
+		})
 	}
 
 	/// Removes a consumer. Returns how many datums it did not get.
@@ -311,12 +334,16 @@ impl Outlet {
 
 	/// Publishes the set of consumers and whether they suffice to be online.
 	fn publish(&self, inner: &Inner) {
-		let channels = inner.subscribers.values().map(|subscriber| subscriber.info.clone());
+		let channels = inner
+			.subscribers
+			.values()
+			.map(|subscriber| subscriber.info.clone());
 		self.channels.send_replace(channels.collect());
 		self.metrics.consumers.set(inner.subscribers.len() as f64);
 		let online = !self.is_closed() && self.online_when.is_condition_met();
 		self.online.store(online, Ordering::Release);
-		self.online_watch.send_if_modified(|current| std::mem::replace(current, online) != online);
+		self.online_watch
+			.send_if_modified(|current| std::mem::replace(current, online) != online);
 	}
 
 	fn now(&self) -> CoreInstant {

@@ -211,15 +211,30 @@ impl<'s, D: Datum> Builder<'s, D> {
 	/// When this node already produces the stream; the error carries its
 	/// producer.
 	pub fn build(self) -> Result<Producer<D>, BuilderError<D>> {
-		let Self { streams, config, requirements, online_when, undelivered } = self;
+		let Self {
+			streams,
+			config,
+			requirements,
+			online_when,
+			undelivered,
+		} = self;
 		let limits = Limits {
 			datums: config.buffer_size as u64,
-			lagging: if config.disconnect_lagging { Lagging::Disconnect } else { Lagging::Wait },
+			lagging: if config.disconnect_lagging {
+				Lagging::Disconnect
+			} else {
+				Lagging::Wait
+			},
 			consumers: config.max_consumers,
 		};
 		let stream_id = config.stream_id;
 		let outlet = Outlet::new(streams, stream_id, limits, requirements, &*online_when);
-		let handle = Arc::new(Handle { streams: streams.clone(), config, outlet, undelivered });
+		let handle = Arc::new(Handle {
+			streams: streams.clone(),
+			config,
+			outlet,
+			undelivered,
+		});
 		match streams.register_producer(stream_id, handle) {
 			Ok(handle) => Ok(Producer { handle, room: None }),
 			Err(handle) => Err(BuilderError::AlreadyExists(Producer { handle, room: None })),
@@ -345,7 +360,10 @@ impl<D: Datum> Producer<D> {
 
 impl<D: Datum> Clone for Producer<D> {
 	fn clone(&self) -> Self {
-		Self { handle: self.handle.clone(), room: None }
+		Self {
+			handle: self.handle.clone(),
+			room: None,
+		}
 	}
 }
 
@@ -372,7 +390,9 @@ impl<D: Datum> Sink<D> for Producer<D> {
 				this.room = None;
 				return Poll::Ready(Ok(()));
 			}
-			let room = this.room.get_or_insert_with(|| Box::pin(outlet.clone().ready()));
+			let room = this
+				.room
+				.get_or_insert_with(|| Box::pin(outlet.clone().ready()));
 			ready!(room.as_mut().poll(cx));
 			this.room = None;
 		}

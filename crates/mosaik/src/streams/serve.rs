@@ -49,14 +49,22 @@ pub(super) async fn serve(streams: Streams, incoming: Incoming, token: Cancellat
 		_ => None,
 	};
 	let Some(subscribe) = subscribe else {
-		let _ = lane.send.reset(frame::var_int(CloseCode::ProtocolViolation));
+		let _ = lane
+			.send
+			.reset(frame::var_int(CloseCode::ProtocolViolation));
 		return;
 	};
 	let mut catalog = streams.0.discovery.catalog_watch();
 	match admit(&streams, peer, &subscribe, &mut catalog) {
 		Ok((outlet, slot, info, until)) => {
 			streams.0.metrics.accepted.increment(1);
-			let subscription = Subscription { outlet, slot, info, until, catalog };
+			let subscription = Subscription {
+				outlet,
+				slot,
+				info,
+				until,
+				catalog,
+			};
 			subscription.run(lane, token).await;
 		}
 		Err(code) => {
@@ -84,8 +92,13 @@ fn admit(
 	subscribe: &Subscribe,
 	catalog: &mut watch::Receiver<Catalog>,
 ) -> Result<Admitted, CloseCode> {
-	let outlet = streams.outlet(&subscribe.stream).ok_or(CloseCode::StreamNotFound)?;
-	let info = catalog.borrow_and_update().info(&peer).ok_or(CloseCode::UnknownPeer)?;
+	let outlet = streams
+		.outlet(&subscribe.stream)
+		.ok_or(CloseCode::StreamNotFound)?;
+	let info = catalog
+		.borrow_and_update()
+		.info(&peer)
+		.ok_or(CloseCode::UnknownPeer)?;
 	let until = outlet.admit(&info)?;
 	if until.is_expired() {
 		return Err(CloseCode::NotAllowed);
@@ -96,7 +109,10 @@ fn admit(
 
 async fn refuse(mut lane: Lane, code: CloseCode) {
 	let answer = encode(&Answer::Refused(code.0));
-	if frame::write_frames(&mut lane.send, &mut [answer]).await.is_ok() {
+	if frame::write_frames(&mut lane.send, &mut [answer])
+		.await
+		.is_ok()
+	{
 		let _ = lane.send.finish();
 		// Dropping the lane earlier could discard the answer.
 		let _ = time::timeout(HANDSHAKE_TIMEOUT, lane.send.stopped()).await;

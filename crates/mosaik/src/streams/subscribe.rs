@@ -8,8 +8,8 @@ use {
 	},
 	crate::{
 		network::{
-			frame::{self, FrameReader},
 			Protocol,
+			frame::{self, FrameReader},
 			link::Lane,
 		},
 		runtime::{queue::Writer, when::Channels},
@@ -83,7 +83,9 @@ impl Inlet {
 	) -> Arc<Self> {
 		let (channels, channels_watch) = watch::channel(Channels::from([]));
 		let online_when = online_when.map(|f| f(ChannelConditions::new(channels_watch.clone())));
-		let is_online = online_when.as_ref().is_none_or(ChannelConditions::is_condition_met);
+		let is_online = online_when
+			.as_ref()
+			.is_none_or(ChannelConditions::is_condition_met);
 		let (online, online_watch) = watch::channel(is_online);
 		let stats = Stats::default();
 		stats.start();
@@ -115,18 +117,24 @@ impl Inlet {
 	) {
 		let streams = self.streams.clone();
 		streams.0.metrics.consumers.increment(1.0);
-		streams.0.tasks.clone().spawn_until_done("streams.follow", move |_| async move {
-			let follower = Follower::new(self.clone(), writer, backoff, end);
-			follower.run().await;
-			self.producers().clear();
-			self.publish();
-			streams.0.metrics.consumers.decrement(1.0);
-		});
+		streams
+			.0
+			.tasks
+			.clone()
+			.spawn_until_done("streams.follow", move |_| async move {
+				let follower = Follower::new(self.clone(), writer, backoff, end);
+				follower.run().await;
+				self.producers().clear();
+				self.publish();
+				streams.0.metrics.consumers.decrement(1.0);
+			});
 	}
 
 	fn set_state(&self, peer: &PeerId, state: State) {
 		let producers = self.producers();
-		let Some(producer) = producers.get(peer) else { return };
+		let Some(producer) = producers.get(peer) else {
+			return;
+		};
 		if producer.state.send_replace(state) == state {
 			return;
 		}
@@ -138,16 +146,25 @@ impl Inlet {
 	fn publish(&self) {
 		let producers = self.producers();
 		let channels: Channels<_> = producers.values().map(|p| p.info.clone()).collect();
-		let connected = channels.iter().filter(|channel| channel.is_connected()).count();
+		let connected = channels
+			.iter()
+			.filter(|channel| channel.is_connected())
+			.count();
 		self.metrics.producers.set(connected as f64);
 		self.channels.send_replace(channels);
-		let online = self.online_when.as_ref().is_none_or(ChannelConditions::is_condition_met);
-		self.online.send_if_modified(|current| std::mem::replace(current, online) != online);
+		let online = self
+			.online_when
+			.as_ref()
+			.is_none_or(ChannelConditions::is_condition_met);
+		self.online
+			.send_if_modified(|current| std::mem::replace(current, online) != online);
 	}
 
 	fn producers(&self) -> MutexGuard<'_, BTreeMap<PeerId, Producer>> {
 		// Nothing panics while it holds the lock; a poisoned one is still whole.
-		self.producers.lock().unwrap_or_else(PoisonError::into_inner)
+		self.producers
+			.lock()
+			.unwrap_or_else(PoisonError::into_inner)
 	}
 }
 
@@ -203,7 +220,10 @@ impl<D: Datum> Follower<D> {
 	}
 
 	fn next_wake(&self) -> Option<Duration> {
-		let pause = self.core.deadline().map(|deadline| deadline.since(self.now().mono));
+		let pause = self
+			.core
+			.deadline()
+			.map(|deadline| deadline.since(self.now().mono));
 		// The wall clock may be set while we wait.
 		let expiry = self.expiry.remaining_at(Utc::now());
 		let expiry = expiry.map(|remaining| remaining.min(Duration::from_secs(60)));
@@ -215,8 +235,13 @@ impl<D: Datum> Follower<D> {
 		let stream = self.inlet.config.stream_id;
 		self.expiry = Expiration::Never;
 		let mut eligible = BTreeMap::new();
-		for info in catalog.infos().filter(|info| info.streams().contains(&stream)) {
-			let Ok(until) = self.inlet.requirements.admit(info) else { continue };
+		for info in catalog
+			.infos()
+			.filter(|info| info.streams().contains(&stream))
+		{
+			let Ok(until) = self.inlet.requirements.admit(info) else {
+				continue;
+			};
 			if until.is_expired() {
 				continue;
 			}
@@ -280,15 +305,19 @@ impl<D: Datum> Follower<D> {
 			writer: self.writer.clone(),
 			reports: self.reports.0.clone(),
 		};
-		self.inlet.streams.0.tasks.spawn("streams.subscribe", async move {
-			let peer = *reader.info.id();
-			let outcome = tokio::select! {
-				biased;
-				() = end.cancelled() => Outcome::Retry,
-				outcome = reader.run(sync) => outcome,
-			};
-			let _ = reader.reports.send(Report::Ended(peer, outcome)).await;
-		});
+		self.inlet
+			.streams
+			.0
+			.tasks
+			.spawn("streams.subscribe", async move {
+				let peer = *reader.info.id();
+				let outcome = tokio::select! {
+					biased;
+					() = end.cancelled() => Outcome::Retry,
+					outcome = reader.run(sync) => outcome,
+				};
+				let _ = reader.reports.send(Report::Ended(peer, outcome)).await;
+			});
 	}
 
 	/// Shows the producer among the consumer's. Its statistics go on over
@@ -304,16 +333,30 @@ impl<D: Datum> Follower<D> {
 		let (state, state_watch) = watch::channel(State::Connecting);
 		let stats = Arc::new(Stats::default());
 		let ends = (peer, self.inlet.streams.local_id());
-		let ConsumerConfig { stream_id, criteria } = self.inlet.config;
+		let ConsumerConfig {
+			stream_id,
+			criteria,
+		} = self.inlet.config;
 		let info = ChannelInfo::new(stream_id, ends, criteria, info, state_watch, stats.clone());
-		producers.insert(peer, Producer { info, state, stats: stats.clone(), end });
+		producers.insert(
+			peer,
+			Producer {
+				info,
+				state,
+				stats: stats.clone(),
+				end,
+			},
+		);
 		drop(producers);
 		self.inlet.publish();
 		stats
 	}
 
 	fn now(&self) -> Now {
-		Now { mono: CoreInstant::default() + self.epoch.elapsed(), wall_ms: 0 }
+		Now {
+			mono: CoreInstant::default() + self.epoch.elapsed(),
+			wall_ms: 0,
+		}
 	}
 }
 
@@ -362,22 +405,35 @@ impl<D: Datum> ProducerReader<D> {
 	}
 
 	async fn subscribe(&self) -> Result<Lane, Ended> {
-		let ConsumerConfig { stream_id, criteria } = self.inlet.config;
+		let ConsumerConfig {
+			stream_id,
+			criteria,
+		} = self.inlet.config;
 		let peers = &self.inlet.streams.0.peers;
 		let address = self.info.address().clone();
 		let opened = peers.open(address, Protocol::Streams).await;
 		let mut lane = opened.map_err(|error| error.code())?;
 		let mut hello = BytesMut::new();
-		let subscribe = Subscribe { stream: stream_id, criteria };
+		let subscribe = Subscribe {
+			stream: stream_id,
+			criteria,
+		};
 		wire::append_frame(&subscribe, &mut hello, wire::MAX_HANDSHAKE)
 			// An id and an empty struct, far below the limit.
 			.expect("a request always has an encoding");
 		let handshake = async {
 			let mut chunks = [hello.freeze()];
-			frame::write_frames(&mut lane.send, &mut chunks).await.map_err(|e| e.code())?;
-			lane.recv.next(wire::MAX_HANDSHAKE).await.map_err(|e| e.code())
+			frame::write_frames(&mut lane.send, &mut chunks)
+				.await
+				.map_err(|e| e.code())?;
+			lane.recv
+				.next(wire::MAX_HANDSHAKE)
+				.await
+				.map_err(|e| e.code())
 		};
-		let answer = time::timeout(HANDSHAKE_TIMEOUT, handshake).await.map_err(|_| None)??;
+		let answer = time::timeout(HANDSHAKE_TIMEOUT, handshake)
+			.await
+			.map_err(|_| None)??;
 		match answer.and_then(|bytes| wire::deserialize::<Answer>(&bytes).ok()) {
 			Some(Answer::Accepted) => Ok(lane),
 			Some(Answer::Refused(code)) => Err(Some(CloseCode(code))),
@@ -417,13 +473,18 @@ impl<D: Datum> ProducerReader<D> {
 		recv: &mut FrameReader,
 		batch: &mut Vec<D>,
 	) -> Result<Option<usize>, Ended> {
-		let first = recv.next(wire::MAX_DATUM).await.map_err(|error| violation_or(&error))?;
+		let first = recv
+			.next(wire::MAX_DATUM)
+			.await
+			.map_err(|error| violation_or(&error))?;
 		let Some(frame) = first else { return Ok(None) };
 		let mut bytes = frame.len();
 		batch.push(self.decode(&frame)?);
 		while batch.len() < DECODE_BATCH {
 			let buffered = recv.try_buffered(wire::MAX_DATUM);
-			let Some(frame) = buffered.map_err(|error| violation_or(&error))? else { break };
+			let Some(frame) = buffered.map_err(|error| violation_or(&error))? else {
+				break;
+			};
 			bytes += frame.len();
 			batch.push(self.decode(&frame)?);
 		}

@@ -83,14 +83,27 @@ impl Link {
 		});
 
 		let held = guard.clone();
-		driver.tasks.spawn_until_done("discovery.write", move |node| async move {
-			let writer = Writer { send, messages, closed };
-			writer.run(&over, &node).await;
-			over.cancel();
-			ended_sender.send_replace(true);
-			drop(held);
-		});
-		Self { id, opened_by_us, guard, queue, close, ended }
+		driver
+			.tasks
+			.spawn_until_done("discovery.write", move |node| async move {
+				let writer = Writer {
+					send,
+					messages,
+					closed,
+				};
+				writer.run(&over, &node).await;
+				over.cancel();
+				ended_sender.send_replace(true);
+				drop(held);
+			});
+		Self {
+			id,
+			opened_by_us,
+			guard,
+			queue,
+			close,
+			ended,
+		}
 	}
 
 	pub(super) const fn id(&self) -> LinkId {
@@ -194,7 +207,10 @@ impl Writer {
 				}
 			}
 			let mut chunks: [Bytes; 1] = [buffer.freeze()];
-			if frame::write_frames(&mut self.send, &mut chunks).await.is_err() {
+			if frame::write_frames(&mut self.send, &mut chunks)
+				.await
+				.is_err()
+			{
 				return false;
 			}
 		}

@@ -1,0 +1,1 @@
+use crate::util::{node, unique};
