@@ -62,7 +62,7 @@ fn a_new_address_replaces_the_old_one_and_a_lost_file_returns() {
 	let b = announce(base.path(), "x", 2);
 	let moved = node(1).with_ip_addr(([192, 0, 2, 1], 9).into());
 	a.update(moved.clone()).unwrap();
-	assert_eq!(b.peers().unwrap(), [moved.clone()]);
+	assert_eq!(b.peers().unwrap().first(), Some(&moved));
 	assert_eq!(files(base.path(), "x"), 2);
 
 	fs::remove_file(a.path()).unwrap();
