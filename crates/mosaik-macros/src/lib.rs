@@ -15,7 +15,7 @@
 //! | [`input`]  | splits the crate's path from what the user wrote |
 //! | [`id`]     | names to digests, at compile time |
 //! | [`keys`]   | the `[side] key: value` lists, and good errors about them |
-//! | [`stream`] | `stream!` |
+//! | [`mod@stream`] | `stream!` |
 
 mod id;
 mod input;

@@ -300,3 +300,21 @@ async fn a_folder_that_cannot_be_used_harms_nobody() {
 	assert!(wait.await.is_err(), "it goes on trying");
 	assert!(found.is_empty());
 }
+
+#[tokio::test]
+async fn with_nothing_configured_two_meet() {
+	let network = NetworkId::random();
+	let start = |n| {
+		let (own, watch) = watch::channel(node(n));
+		let (sender, found) = mpsc::channel(8);
+		(own, found, Host::new(network).run(watch, sender))
+	};
+	let (_own_a, mut found_a, run_a) = start(1);
+	let (_own_b, mut found_b, run_b) = start(2);
+	let meet = async { tokio::join!(found_a.recv(), found_b.recv()) };
+	tokio::select! {
+		met = meet => assert_eq!(met, (Some(node(2)), Some(node(1)))),
+		() = run_a => panic!("ended"),
+		() = run_b => panic!("ended"),
+	}
+}
