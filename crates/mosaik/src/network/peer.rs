@@ -299,8 +299,11 @@ impl Peers {
 			match link.open_lane(protocol, self.0.limits.hello_timeout).await {
 				Ok(lane) => return Ok(lane),
 				Err(LaneError::Overloaded) => return Err(OpenError::Overloaded),
-				// Closed in this moment, for instance because it was idle.
-				Err(LaneError::Gone) => self.forget(&link),
+				Err(LaneError::Gone) => {
+					// Closed in this moment, or about to be because it is idle.
+					link.close(CloseCode::Idle, "nobody uses the connection");
+					self.forget(&link);
+				}
 			}
 		}
 		Err(OpenError::Lost)
