@@ -4,8 +4,10 @@ use {
 	super::{
 		ALPN, Protocol,
 		endpoint::{EndpointConfig, bind, loopback_addr},
-		frame::{FrameReader, ReadError, WriteError, close_code, write_frame, write_frames},
-		hello::{Hello, Incarnation},
+		frame::{
+			FrameReader, ReadAhead, ReadError, WriteError, close_code, write_frame, write_frames,
+		},
+		hello::{Control, Hello, Incarnation, Welcome},
 		link::Lane,
 		peer::{Identity, Incoming, Limits, OpenError, PeerEvent, Peers},
 	},
@@ -216,6 +218,8 @@ async fn a_lane_carries_frames_both_ways() {
 	assert_eq!(b.peers.connected(), [a.peers.id()]);
 	let path = a.peers.path(&b.peers.id()).unwrap();
 	assert!(!path.relay && path.rtt < Duration::from_secs(1), "{path:?}");
+	let address = b.addr.ip_addrs().next().unwrap().to_string();
+	assert!(path.remote.ends_with(&address), "{path:?}");
 
 	// The end is clean, also when it is looked at again.
 	lane.send.finish().unwrap();
@@ -713,4 +717,90 @@ async fn a_node_that_leaves_says_so_and_leaves_nothing() {
 		assert!(matches!(open, Err(OpenError::ShuttingDown)), "{open:?}");
 		a.stop().await;
 	}
+}
+
+/// What a peer can do wrong once it was let in.
+#[tokio::test]
+async fn an_abused_control_stream_ends_the_connection() {
+	let node = Node::new().await;
+	node.echo();
+	let mut events = node.peers.events();
+	let abuses: [&[u8]; 4] = [b"\x01\0\0\0\x09", b"\xff\xff\xff\xff", b"\0\0\0\0", b""];
+	for abuse in abuses {
+		let stranger = stranger().await;
+		let conn = stranger.connect(node.addr.clone(), ALPN).await.unwrap();
+		let (mut send, recv) = conn.open_bi().await.unwrap();
+		let hello = Hello {
+			versions: 1..=1,
+			network: "test".into(),
+			incarnation: Incarnation {
+				started_ms: 1,
+				nonce: 1,
+			},
+			insist: false,
+		};
+		write_frame(&mut send, hello.encode()).await.unwrap();
+		let mut recv = FrameReader::new(recv);
+		let welcome = recv.next(100).await.unwrap().unwrap();
+		assert_eq!(Welcome::decode(&welcome).unwrap().version, 1);
+		write_frame(&mut send, Control::Ready.encode())
+			.await
+			.unwrap();
+		let peer = stranger.id();
+		assert!(matches!(
+			event(&mut events).await,
+			PeerEvent::Connected { .. }
+		));
+		// It asks for a close that is refused, and then goes wrong.
+		let idle = Control::Idle {
+			opened: 1,
+			accepted: 0,
+		};
+		write_frame(&mut send, idle.encode()).await.unwrap();
+		let answer = recv.next(100).await.unwrap().unwrap();
+		assert_eq!(Control::decode(&answer), Some(Control::Keep));
+		send.write_all(abuse).await.unwrap();
+		send.finish().unwrap();
+		let code = CloseCode::ProtocolViolation;
+		assert_eq!(close_of(&conn).await.0, code);
+		let code = Some(code);
+		assert_eq!(
+			event(&mut events).await,
+			PeerEvent::Disconnected { peer, code }
+		);
+		stranger.close().await;
+	}
+	assert_eq!(node.tasks.panicked(), 0);
+	node.stop().await;
+}
+
+/// QUIC would end the connection at 2,048 unread packets.
+#[tokio::test]
+async fn a_reader_that_pauses_reads_ahead() {
+	const MESSAGES: usize = 3_000;
+	let (a, b) = (Node::new().await, Node::new().await);
+	let mut lanes = b.peers.accept(Protocol::Streams);
+	let mut lane = a.open(&b).await.unwrap();
+	let mut theirs = lanes.recv().await.unwrap().lane;
+	let write = async {
+		for _ in 0..MESSAGES {
+			let message = Bytes::from_static(&[7; 100]);
+			write_frame(&mut lane.send, message).await.unwrap();
+			// Lets the connection send a packet for this one.
+			tokio::time::sleep(Duration::from_micros(1)).await;
+		}
+		lane.send.finish().unwrap();
+	};
+	let ahead = theirs.recv.read_ahead(MESSAGES * 104);
+	let ((), ahead) = timeout(PATIENCE, async { futures::join!(write, ahead) })
+		.await
+		.unwrap();
+	assert!(matches!(ahead, ReadAhead::Full | ReadAhead::Ended));
+	for _ in 0..MESSAGES {
+		assert_eq!(theirs.recv.next(100).await.unwrap().unwrap(), &[7; 100][..]);
+	}
+	assert!(theirs.recv.next(100).await.unwrap().is_none());
+	assert_eq!(theirs.recv.read_ahead(1).await, ReadAhead::Ended);
+	a.stop().await;
+	b.stop().await;
 }

@@ -2,5 +2,4 @@
 
 pub(crate) mod tasks;
 
-#[expect(unused_imports, reason = "the facade and the subsystems name them")]
-pub(crate) use tasks::{AbortOnDrop, CancelOnDrop, Panicked, TaskHandle, Tasks};
+pub(crate) use tasks::Tasks;
