@@ -204,6 +204,11 @@ impl Membership {
 		self.links.keys()
 	}
 
+	/// The sums of the catalog: equal on all nodes that know the same.
+	pub const fn fingerprint(&self) -> &Fingerprint {
+		&self.fingerprint
+	}
+
 	/// What was counted so far.
 	pub const fn stats(&self) -> &Stats {
 		&self.stats
