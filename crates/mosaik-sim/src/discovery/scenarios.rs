@@ -38,10 +38,9 @@ pub fn assembled(seed: u64, nodes: usize, weather: Weather) -> (Sim, Option<Dura
 /// Starts nodes and waits until they know each other.
 pub fn assemble(sim: &mut Sim, nodes: usize) -> Option<Duration> {
 	let start = sim.now();
-	let known = (nodes / 100).clamp(1, 5);
+	let known = (nodes / 100).clamp(3, 8).min(nodes);
 	for node in 0..nodes {
-		let first = node.min(known);
-		let bootstrap: Vec<Node> = (0..first).collect();
+		let bootstrap: Vec<Node> = (0..known).filter(|&known| known != node).collect();
 		sim.add(&bootstrap);
 		sim.run_for(SECOND / u32::try_from(nodes).unwrap_or(u32::MAX));
 	}
@@ -128,7 +127,8 @@ fn fault(
 	cut: &mut Duration,
 ) {
 	let node = sim.random_running();
-	let sleeping = asleep.iter().any(|&(asleep, _)| asleep == node);
+	// The first is spared: somebody has to live where it always did.
+	let sleeping = node == 0 || asleep.iter().any(|&(asleep, _)| asleep == node);
 	let running = sim.world().running().count();
 	let tag = sim.world().rng().random();
 	match sim.world().rng().random_range(0..12) {
@@ -141,7 +141,7 @@ fn fault(
 			sim.restart(dead.swap_remove(chosen));
 		}
 		3 if sim.world().len() < nodes * 2 => {
-			sim.add(&[node]);
+			sim.add(&[0, node]);
 		}
 		4 if !sleeping && cut.is_zero() => {
 			let time = SECOND * sim.world().rng().random_range(1..=5);

@@ -76,13 +76,17 @@ impl<P: Process> World<P> {
 	}
 
 	fn is_awake(&self, node: Node, generation: u32) -> bool {
-		let place = &self.places[node];
-		place.process.is_some() && place.generation == generation && !place.paused
+		let alive = |place: &super::Place<P>| {
+			place.process.is_some() && place.generation == generation && !place.paused
+		};
+		self.places.get(node).is_some_and(alive)
 	}
 
 	pub(super) fn dial(&mut self, from: Node, to: Node, known: &[u32]) {
 		self.note(format_args!("{from} dials {to}"));
-		let generations = [self.places[from].generation, self.places[to].generation];
+		// Who does not exist yet may by the time that the dial gets there.
+		let generation = |node: Node| self.places.get(node).map_or(0, |place| place.generation);
+		let generations = [generation(from), generation(to)];
 		let moved = !known.contains(&generations[1]) && !known.contains(&ANY_LIFE);
 		let lost = moved || self.rng.random_bool(self.weather.dial_loss);
 		let deadline = self.time + micros(self.weather.idle_timeout);

@@ -1,7 +1,9 @@
 //! Anti-entropy: two neighbours compare catalogs and exchange what differs.
 
 use {
-	super::{Membership, Output, SyncError, SyncToken, Timer, links::MENTION_LEN},
+	super::{
+		Membership, Output, SyncError, SyncToken, Timer, identity::is_credible, links::MENTION_LEN,
+	},
 	crate::{
 		PeerId,
 		core::Instant,
@@ -233,6 +235,9 @@ impl Membership {
 					useful = true;
 					wanted.push(key);
 				}
+				// Who came later takes over whom to expect no more. A lie cannot
+				// do harm: the living step over their tombstones.
+				_ if is_credible(version) => self.tombstones.put(key, version, self.now.mono),
 				_ => {}
 			}
 		}
