@@ -175,6 +175,11 @@ impl Membership {
 		}
 	}
 
+	pub(super) fn is_suspect(&self, peer: &PeerId) -> bool {
+		let suspicion = self.suspicions.get(peer);
+		suspicion.is_some_and(|suspicion| !suspicion.cleared)
+	}
+
 	/// A newer version of a suspect's entry refutes the suspicion.
 	pub(super) fn forget_suspicion(&mut self, peer: &PeerId, version: PeerEntryVersion) {
 		let refuted = |suspicion: &Suspicion| suspicion.version < version;
