@@ -9,7 +9,7 @@ use {
 		link::Lane,
 		peer::{Identity, Incoming, Limits, OpenError, PeerEvent, Peers},
 	},
-	crate::runtime::Tasks,
+	crate::runtime::tasks::Tasks,
 	bytes::Bytes,
 	futures::future::join_all,
 	iroh::{
