@@ -16,12 +16,14 @@
 mod accept;
 mod dial;
 pub(crate) mod endpoint;
+pub(crate) mod error;
 pub(crate) mod frame;
 mod hello;
 pub(crate) mod link;
 pub(crate) mod peer;
 #[cfg(test)]
 mod tests;
+mod untaken;
 
 /// What mosaik's connections are called in the TLS handshake. Peers that differ
 /// in it cannot even refuse each other politely: the versions are in the hello.
