@@ -331,7 +331,10 @@ mod tests {
 			assert_eq!(found.recv().await, Some(node(1)));
 			found.close();
 		};
-		tokio::join!(run, wait);
+		let both = async { tokio::join!(run, wait) };
+		tokio::time::timeout(Duration::from_secs(20), both)
+			.await
+			.unwrap();
 	}
 
 	#[tokio::test]
