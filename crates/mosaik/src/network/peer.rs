@@ -35,7 +35,7 @@ use {
 		endpoint::{ConnectError, Connection, ConnectionError},
 	},
 	mosaik_proto::{
-		EndpointAddr, PeerId,
+		EndpointAddr, PeerId, TransportAddr,
 		id::NetworkId,
 		wire::{CloseCode, WIRE_VERSIONS},
 	},
@@ -366,7 +366,11 @@ impl Peers {
 		Some(PathInfo {
 			rtt: path.rtt(),
 			relay: path.is_relay(),
-			remote: path.remote_addr().to_string(),
+			remote: match path.remote_addr() {
+				TransportAddr::Ip(addr) => addr.to_string(),
+				TransportAddr::Relay(url) => url.to_string(),
+				other => other.to_string(),
+			},
 		})
 	}
 
