@@ -14,14 +14,16 @@ use {
 		},
 		runtime::{queue::Writer, when::Channels},
 	},
-	bytes::BytesMut,
+	bytes::{Bytes, BytesMut},
 	chrono::Utc,
 	mosaik_proto::{
 		PeerId,
 		core::{Core, Instant as CoreInstant, Now},
 		discovery::{Catalog, PeerInfo},
 		id::ShortFmtExt,
-		streams::{Answer, Input, Outcome, Output, Requirements, Subscribe, Subscriptions},
+		streams::{
+			Answer, Input, Outcome, Output, Receipts, Requirements, Subscribe, Subscriptions,
+		},
 		tickets::Expiration,
 		wire::{self, CloseCode, Datum},
 	},
@@ -413,16 +415,12 @@ impl<D: Datum> ProducerReader<D> {
 		let address = self.info.address().clone();
 		let opened = peers.open(address, Protocol::Streams).await;
 		let mut lane = opened.map_err(|error| error.code())?;
-		let mut hello = BytesMut::new();
 		let subscribe = Subscribe {
 			stream: stream_id,
 			criteria,
 		};
-		wire::append_frame(&subscribe, &mut hello, wire::MAX_HANDSHAKE)
-			// An id and an empty struct, far below the limit.
-			.expect("a request always has an encoding");
 		let handshake = async {
-			let mut chunks = [hello.freeze()];
+			let mut chunks = [request(&subscribe)];
 			frame::write_frames(&mut lane.send, &mut chunks)
 				.await
 				.map_err(|e| e.code())?;
@@ -444,6 +442,7 @@ impl<D: Datum> ProducerReader<D> {
 	/// Hands on datums until the subscription ends.
 	async fn read(&self, mut lane: Lane) -> Ended {
 		let mut batch = Vec::new();
+		let mut receipts = Receipts::default();
 		loop {
 			let bytes = match self.read_batch(&mut lane.recv, &mut batch).await {
 				Ok(Some(bytes)) => bytes,
@@ -463,6 +462,13 @@ impl<D: Datum> ProducerReader<D> {
 			self.inlet.metrics.received(datums as u64, bytes as u64);
 			if self.writer.push(&mut batch, bytes).await.is_err() {
 				return Some(CloseCode::Cancelled);
+			}
+			let read = bytes + datums * wire::FRAME_HEADER;
+			if let Some(ack) = receipts.read(read as u64, datums as u64) {
+				let mut chunks = [request(&ack)];
+				if let Err(error) = frame::write_frames(&mut lane.send, &mut chunks).await {
+					return error.code();
+				}
 			}
 		}
 	}
@@ -504,6 +510,15 @@ impl<D: Datum> ProducerReader<D> {
 			Some(CloseCode::ProtocolViolation)
 		})
 	}
+}
+
+/// What the consumer says, as a frame.
+fn request<T: Datum>(message: &T) -> Bytes {
+	let mut buffer = BytesMut::new();
+	wire::append_frame(message, &mut buffer, wire::MAX_HANDSHAKE)
+		// Ids and numbers, far below the limit.
+		.expect("a request always has an encoding");
+	buffer.freeze()
 }
 
 /// The code of a read error; a frame that breaks the rules has ours.

@@ -2,7 +2,9 @@
 
 use {
 	super::{
-		Membership, Output, SyncError, SyncToken, Timer, identity::is_credible, links::MENTION_LEN,
+		Membership, Output, SyncError, SyncToken, Timer,
+		identity::is_credible,
+		links::{MENTION_LEN, Syncs},
 	},
 	crate::{
 		PeerId,
@@ -54,14 +56,21 @@ struct Current {
 
 impl Membership {
 	pub(super) fn sync_done(&mut self, token: SyncToken, result: Result<(), SyncError>) {
+		self.resumed_syncs.remove(&token);
 		self.outputs.push_back(Output::SyncDone { token, result });
 	}
 
 	/// The link is gone, and its syncs with it.
-	pub(super) fn end_syncs(&mut self, syncing: Syncing, error: SyncError) {
+	pub(super) fn end_syncs(&mut self, peer: PeerId, syncing: Syncing, syncs: Syncs) {
 		let current = syncing.current.into_iter().flat_map(|sync| sync.users);
 		for token in current.chain(syncing.waiting) {
-			self.sync_done(token, Err(error));
+			match syncs {
+				Syncs::Resume if self.resumed_syncs.insert(token) => {
+					self.sync_with(peer.into(), token);
+				}
+				Syncs::Resume => self.sync_done(token, Err(SyncError::LinkLost)),
+				Syncs::Fail(error) => self.sync_done(token, Err(error)),
+			}
 		}
 	}
 
@@ -103,7 +112,13 @@ impl Membership {
 			useful: false,
 		});
 		let buckets = self.fingerprint.buckets().to_vec();
-		self.send(peer, Message::Digest(Digest { token, buckets }));
+		let fresh = self.stats.syncs == 0 || self.drowsy_until.is_some();
+		let digest = Digest {
+			token,
+			buckets,
+			fresh,
+		};
+		self.send(peer, Message::Digest(digest));
 		self.sync_progressed(peer);
 	}
 
@@ -156,7 +171,8 @@ impl Membership {
 			return self.violation(from);
 		}
 		let ours = self.fingerprint.buckets();
-		let differs = |&n: &usize| ours[n] != digest.buckets[n];
+		let dead = |n| self.tombstones.range(bucket_range(n)).next().is_some();
+		let differs = |&n: &usize| ours[n] != digest.buckets[n] || (digest.fresh && dead(n));
 		let differing: Vec<usize> = (0..BUCKETS).filter(differs).collect();
 		let mut lists = Lists {
 			token: digest.token,
