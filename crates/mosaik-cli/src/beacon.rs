@@ -155,12 +155,20 @@ fn changed(network: &Network, event: &Event, output: Output) -> Result {
 	match event {
 		Event::PeerDiscovered(entry) => {
 			let id = entry.id();
-			output.say(format_args!("{} + {} (peers: {peers})", clock(), id.short()))?;
+			output.say(format_args!(
+				"{} + {} (peers: {peers})",
+				clock(),
+				id.short()
+			))?;
 			let id = id.to_string();
 			output.object(&Line::Joined { at, id, peers })
 		}
 		Event::PeerDeparted(id) => {
-			output.say(format_args!("{} - {} (peers: {peers})", clock(), id.short()))?;
+			output.say(format_args!(
+				"{} - {} (peers: {peers})",
+				clock(),
+				id.short()
+			))?;
 			let id = id.to_string();
 			output.object(&Line::Left { at, id, peers })
 		}
