@@ -86,7 +86,7 @@ impl Drop for Process {
 fn sensors(network: &str, name: &str, more: &[&str]) -> Process {
 	let args = ["--network", network, "--name", name, "--interval", "0.1"];
 	let local = ["--relay", "off", "--no-dht"];
-	Process::start("sensors", &[&args, &local, more].concat())
+	Process::start("sensors", &[&args[..], &local, more].concat())
 }
 
 #[test]
