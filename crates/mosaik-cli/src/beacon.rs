@@ -12,7 +12,7 @@ use {
 		Network, discovery::Event, iroh::Watcher, network::PeerAddr, primitives::ShortFmtExt,
 	},
 	serde::Serialize,
-	std::{net::SocketAddr, path::Path},
+	std::{collections::BTreeSet, net::SocketAddr, path::Path},
 	tokio::sync::broadcast::error::RecvError,
 };
 
@@ -24,9 +24,6 @@ use {
 #[derive(Debug, Args)]
 #[command(after_long_help = KEYS)]
 pub(crate) struct Options {
-	#[command(flatten)]
-	node: NodeOptions,
-
 	/// An address to listen at, IP:PORT (may be repeated); a free port of every
 	/// interface by default
 	#[arg(long, value_name = "ADDR")]
@@ -35,6 +32,9 @@ pub(crate) struct Options {
 	/// A label of this node, for others to select by (may be repeated)
 	#[arg(long = "tag", value_name = "TAG")]
 	tags: Vec<String>,
+
+	#[command(flatten)]
+	node: NodeOptions,
 }
 
 const KEYS: &str = "\
@@ -86,7 +86,7 @@ pub(crate) async fn run(mut options: Options, output: &Output) -> Result {
 	let discovery = options.node.discovery().with_tags(tags);
 	let mut builder = options.node.builder(discovery)?;
 	if !options.listen.is_empty() {
-		builder = builder.with_addresses(options.listen.iter().copied().collect::<Vec<_>>());
+		builder = builder.with_addresses(options.listen.iter().copied().collect::<BTreeSet<_>>());
 	}
 	let network = builder.build().await?;
 	announce(&network, &options.node.network, &key_file, *output)?;
@@ -155,12 +155,20 @@ fn changed(network: &Network, event: &Event, output: Output) -> Result {
 	match event {
 		Event::PeerDiscovered(entry) => {
 			let id = entry.id();
-			output.say(format_args!("{} + {} ({peers} peers)", clock(), id.short()))?;
+			output.say(format_args!(
+				"{} + {} (peers: {peers})",
+				clock(),
+				id.short()
+			))?;
 			let id = id.to_string();
 			output.object(&Line::Joined { at, id, peers })
 		}
 		Event::PeerDeparted(id) => {
-			output.say(format_args!("{} - {} ({peers} peers)", clock(), id.short()))?;
+			output.say(format_args!(
+				"{} - {} (peers: {peers})",
+				clock(),
+				id.short()
+			))?;
 			let id = id.to_string();
 			output.object(&Line::Left { at, id, peers })
 		}

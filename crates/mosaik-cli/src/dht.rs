@@ -27,12 +27,12 @@ use {
 #[derive(Debug, Args)]
 #[command(after_long_help = KEYS)]
 pub(crate) struct Options {
-	#[command(flatten)]
-	node: NodeOptions,
-
 	/// How long a node may take to answer, such as 500ms or 10s
 	#[arg(long, value_name = "DURATION", default_value = "5s", value_parser = text::parse_duration)]
 	timeout: Duration,
+
+	#[command(flatten)]
+	node: NodeOptions,
 }
 
 const KEYS: &str = "\
@@ -66,7 +66,12 @@ pub(crate) async fn run(options: Options, output: &Output) -> Result {
 			.exit();
 	}
 	let config = options.node.discovery().build()?;
-	let slots = dht_slots(options.node.network_id(), &config).await?;
+	let slots = dht_slots(options.node.network_id(), &config)
+		.await
+		.map_err(|error| {
+			let error = text::chain(&error);
+			format!("{error}; is there internet? --dht-node names a DHT node of your own")
+		})?;
 	// The peers are to answer at the addresses that the DHT has: this node must
 	// not find them in another way, nor leave its own address in the DHT.
 	let quiet = options

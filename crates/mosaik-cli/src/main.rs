@@ -33,7 +33,7 @@ use {
 
 /// Look at a mosaik network, and give it a bootstrap node.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "mosaik", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 struct Cli {
 	#[command(subcommand)]
 	command: Command,

@@ -12,6 +12,7 @@ use {
 	std::path::PathBuf,
 };
 
+/// Flattened last: the heading would also be that of what follows.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Network")]
 pub(crate) struct NodeOptions {

@@ -25,9 +25,6 @@ use {
 #[derive(Debug, Args)]
 #[command(after_long_help = KEYS)]
 pub(crate) struct Options {
-	#[command(flatten)]
-	node: NodeOptions,
-
 	/// Print who comes, changes and goes, as it happens
 	#[arg(long)]
 	watch: bool,
@@ -41,6 +38,9 @@ pub(crate) struct Options {
 	/// only (may be repeated)
 	#[arg(long, value_name = "NAME")]
 	known: Vec<String>,
+
+	#[command(flatten)]
+	node: NodeOptions,
 }
 
 const KEYS: &str = "\

@@ -30,9 +30,6 @@ use {
 #[derive(Debug, Args)]
 #[command(after_long_help = KEYS)]
 pub(crate) struct Options {
-	#[command(flatten)]
-	node: NodeOptions,
-
 	/// The stream: its name, or its id in 64 hexadecimal characters
 	///
 	/// A stream without a name of its own is called as the Rust type of its
@@ -46,6 +43,9 @@ pub(crate) struct Options {
 	/// Stop after so many datums
 	#[arg(long, value_name = "N")]
 	count: Option<u64>,
+
+	#[command(flatten)]
+	node: NodeOptions,
 }
 
 const KEYS: &str = "\

@@ -13,6 +13,8 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 	text
 }
 
+const DURATION: &str = "expected a duration such as 500ms, 10s, 2m or 1h";
+
 /// `1.5s`, `200ms`, `2m`, `1h`; a bare number is seconds.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 	let unit = text.find(|c: char| c.is_ascii_alphabetic());
@@ -22,13 +24,10 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
 		"" | "s" => 1.0,
 		"m" => 60.0,
 		"h" => 3600.0,
-		_ => return Err("expected a unit of ms, s, m or h".to_owned()),
+		_ => return Err(DURATION.to_owned()),
 	};
-	let number: f64 = number
-		.parse()
-		.map_err(|_| "expected a duration such as 500ms, 10s or 2m".to_owned())?;
-	Duration::try_from_secs_f64(number * unit)
-		.map_err(|_| "expected a duration that is not negative and not endless".to_owned())
+	let number: f64 = number.parse().map_err(|_| DURATION.to_owned())?;
+	Duration::try_from_secs_f64(number * unit).map_err(|_| DURATION.to_owned())
 }
 
 /// A time of hours and days, in its two largest units.

@@ -21,7 +21,12 @@ use {
 	machine::Machine,
 	mosaik::{Network, StreamConsumer, StreamProducer},
 	reading::{Reading, Readings},
-	std::{error::Error, io, process::ExitCode, time::Duration},
+	std::{
+		error::Error,
+		io::{self, IsTerminal},
+		process::ExitCode,
+		time::Duration,
+	},
 	tokio::{signal::ctrl_c, sync::broadcast::error::RecvError, time},
 	view::View,
 };
@@ -51,11 +56,7 @@ struct Options {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-	// Nothing is logged unless asked for, as by RUST_LOG=mosaik=debug.
-	tracing_subscriber::fmt()
-		.with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
-		.with_writer(io::stderr)
-		.init();
+	log();
 	let view = View::new();
 	match run(Options::parse(), &view).await {
 		Ok(()) => ExitCode::SUCCESS,
@@ -66,6 +67,16 @@ async fn main() -> ExitCode {
 			ExitCode::FAILURE
 		}
 	}
+}
+
+/// Nothing but what mosaik warns of, unless asked for as by RUST_LOG=mosaik=debug.
+fn log() {
+	let filter = std::env::var("RUST_LOG").unwrap_or_else(|_| "off,mosaik=warn".to_owned());
+	tracing_subscriber::fmt()
+		.with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+		.with_ansi(io::stderr().is_terminal())
+		.with_writer(io::stderr)
+		.init();
 }
 
 async fn run(options: Options, view: &View) -> Result<(), Box<dyn Error>> {
