@@ -66,7 +66,10 @@ pub mod tickets {
 /// What the macros expand to. Not part of the API.
 #[doc(hidden)]
 pub mod __private {
-	pub use mosaik_macros::{stream, unique_id};
+	pub use {
+		crate::streams::shared_producer,
+		mosaik_macros::{stream, unique_id},
+	};
 }
 
 pub use {

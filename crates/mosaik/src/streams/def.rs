@@ -1,7 +1,7 @@
 //! Const definitions: a stream declared once, opened by name on either side.
 
 use {
-	super::{consumer, producer},
+	super::{Producer, consumer, producer},
 	crate::Network,
 	mosaik_proto::{id::StreamId, wire::Datum},
 	std::{
@@ -107,6 +107,15 @@ impl<T: Datum> ConsumerDef<T> {
 			Some(id) => builder.with_stream_id(id),
 			None => builder,
 		}
+	}
+}
+
+/// The producer that was built, or the one this node has already.
+pub fn shared_producer<D: Datum>(
+	built: Result<Producer<D>, producer::BuilderError<D>>,
+) -> Producer<D> {
+	match built {
+		Ok(producer) | Err(producer::BuilderError::AlreadyExists(producer)) => producer,
 	}
 }
 

@@ -46,6 +46,8 @@ use {
 	},
 };
 
+#[doc(hidden)]
+pub use def::shared_producer;
 pub use {
 	consumer::Consumer,
 	def::{
@@ -126,9 +128,7 @@ impl Streams {
 
 	/// Produces the stream of `D`, or shares this node's producer of it.
 	pub fn produce<D: Datum>(&self) -> Producer<D> {
-		match self.producer().build() {
-			Ok(producer) | Err(producer::BuilderError::AlreadyExists(producer)) => producer,
-		}
+		shared_producer(self.producer().build())
 	}
 
 	/// Configures a producer of `D`.
