@@ -12,10 +12,10 @@
 //!
 //! | module     | does |
 //! |------------|------|
-//! | [`input`]  | splits the crate's path from what the user wrote |
-//! | [`id`]     | names to digests, at compile time |
-//! | [`keys`]   | the `[side] key: value` lists, and good errors about them |
-//! | [`stream`] | `stream!` |
+//! | `input`  | splits the crate's path from what the user wrote |
+//! | `id`     | names to digests, at compile time |
+//! | `keys`   | the `[side] key: value` lists, and good errors about them |
+//! | `stream` | `stream!` |
 
 mod id;
 mod input;

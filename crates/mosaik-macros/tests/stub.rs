@@ -191,9 +191,9 @@ pub mod __private {
 
 /// As `mosaik` wraps them.
 macro_rules! stream {
-	($($t:tt)*) => { mosaik_macros::stream! { crate::stub; $($t)* } };
+	($($t:tt)*) => { mosaik_macros::stream! { $crate::stub; $($t)* } };
 }
 macro_rules! unique_id {
-	($($t:tt)*) => { mosaik_macros::unique_id!(crate::stub; $($t)*) };
+	($($t:tt)*) => { mosaik_macros::unique_id!($crate::stub; $($t)*) };
 }
 pub(crate) use {stream, unique_id};

@@ -7,6 +7,14 @@
 /// The id of a name, as a constant: `Digest::from("name")` at compile time.
 ///
 /// 64 hexadecimal characters are the id itself, anything else is hashed.
+///
+/// ```
+/// use mosaik::{Digest, id, tag, unique_id};
+///
+/// const TICKS: Digest = unique_id!("acme.ticks");
+/// assert_eq!(TICKS, Digest::from("acme.ticks"));
+/// assert_eq!([id!("a"), tag!("a")], [Digest::from("a"); 2]);
+/// ```
 #[macro_export]
 macro_rules! unique_id {
 	($($t:tt)*) => { $crate::__private::unique_id!($crate; $($t)*) };

@@ -70,15 +70,33 @@ impl Tombstones {
 	}
 }
 
+/// How many candidates are remembered for good. Further ones are tried and
+/// forgotten.
+const MAX_SEEDS: usize = 64;
+
 /// Where peers lived that fell silent without a goodbye: perhaps it was the
 /// network that broke.
 #[derive(Debug, Default)]
 pub(super) struct Lost {
 	of: BTreeMap<PeerId, (EndpointAddr, Instant)>,
+	/// Addresses that were given as ways into the network. Those of an island
+	/// that restarted elsewhere may all have changed, but one of these is where
+	/// it came in.
+	seeds: BTreeMap<PeerId, EndpointAddr>,
 	latest: Instant,
 }
 
 impl Lost {
+	pub(super) fn seed(&mut self, address: EndpointAddr) {
+		if self.seeds.len() < MAX_SEEDS || self.seeds.contains_key(&address.id) {
+			self.seeds.insert(address.id, address);
+		}
+	}
+
+	pub(super) const fn seeds(&self) -> &BTreeMap<PeerId, EndpointAddr> {
+		&self.seeds
+	}
+
 	pub(super) fn put(&mut self, address: EndpointAddr, now: Instant) {
 		if self.of.len() >= MAX_LOST && !self.of.contains_key(&address.id) {
 			let oldest = self.of.iter().min_by_key(|(_, (_, at))| *at);
@@ -103,8 +121,9 @@ impl Lost {
 		self.of.values().nth(n).map(|(address, _)| address)
 	}
 
-	pub(super) fn get(&self, peer: &PeerId) -> Option<&EndpointAddr> {
-		self.of.get(peer).map(|(address, _)| address)
+	/// Whether a peer is worth an attempt now and then.
+	pub(super) fn contains(&self, peer: &PeerId) -> bool {
+		self.of.contains_key(peer) || self.seeds.contains_key(peer)
 	}
 
 	/// When the last of them was lost.

@@ -137,7 +137,8 @@ pub struct Held {
 	pub peer: Key,
 	/// The version of its entry.
 	pub version: PeerEntryVersion,
-	/// `false` for a peer that died or left with this version.
+	/// `false` for a peer that died or left with this version, or is about to be
+	/// thought dead.
 	pub alive: bool,
 }
 

@@ -20,15 +20,13 @@ mod client;
 mod plan;
 mod slot;
 
-#[expect(unused_imports, reason = "for the command that shows the slots")]
-pub(crate) use slot::slots;
-pub(crate) use slot::{SLOTS, SlotRecord};
+pub(crate) use slot::{SLOTS, SlotRecord, slots};
 
 use {
-	super::addr,
+	super::{Config, addr},
 	client::Client,
 	iroh::dns::DnsResolver,
-	mosaik_proto::{EndpointAddr, PeerId, id::NetworkId},
+	mosaik_proto::{EndpointAddr, PeerId, PublicKey, id::NetworkId},
 	plan::{Outcome, Pace},
 	std::{
 		io,
@@ -67,7 +65,7 @@ impl Default for DhtConfig {
 /// Why the slots could not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub(crate) enum DhtError {
+pub enum DhtError {
 	/// No node of the DHT answered; it may be tried again later.
 	#[error("the DHT cannot be reached")]
 	Offline,
@@ -76,18 +74,63 @@ pub(crate) enum DhtError {
 	Io(#[from] io::Error),
 }
 
-/// Reads the slots of a network, once.
+/// One of a network's places in the DHT, see [`dht_slots`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DhtSlot {
+	/// The key under which the DHT stores it, for other tools.
+	pub key: PublicKey,
+	/// Who is written there, `None` if nobody is or the DHT did not tell in time.
+	pub record: Option<DhtRecord>,
+}
+
+/// Who is written in a [`DhtSlot`]. Anyone who knows the network may have
+/// written it: dialling the peer tells whether it is true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DhtRecord {
+	/// The node, with its addresses.
+	pub peer: EndpointAddr,
+	/// When it was written, by the writer's clock.
+	pub written_at: SystemTime,
+}
+
+/// Reads the slots of a network in the DHT once, all of them in their order, in
+/// a few seconds. Of the settings those of the DHT count.
+///
+/// Nodes read and write the slots by themselves: this is for looking at them.
 ///
 /// # Errors
 /// When the DHT cannot be reached.
-pub(crate) async fn read_slots(
-	network: &NetworkId,
-	config: &DhtConfig,
-	dns: &DnsResolver,
-) -> Result<Vec<SlotRecord>, DhtError> {
-	let client = Client::join(*network, config, dns).await?;
+pub async fn dht_slots(
+	network: impl Into<NetworkId>,
+	config: &Config,
+) -> Result<Vec<DhtSlot>, DhtError> {
+	let network = network.into();
+	let config = DhtConfig {
+		enabled: true,
+		bootstrap: config.dht_nodes(),
+	};
+	let client = Client::join(network, &config, &DnsResolver::new()).await?;
 	let records = client.read(|_| {}).await;
-	Ok(records.into_iter().flatten().collect())
+	let described = slots(&network).into_iter().zip(records);
+	Ok(described
+		.map(|(key, record)| DhtSlot::new(key, record))
+		.collect())
+}
+
+impl DhtSlot {
+	fn new(key: PublicKey, record: Option<SlotRecord>) -> Self {
+		let record = record.and_then(|record| {
+			let written_at = Duration::from_secs(record.written_at);
+			Some(DhtRecord {
+				peer: record.peer,
+				// The writer may claim any moment, even one that has no name here.
+				written_at: SystemTime::UNIX_EPOCH.checked_add(written_at)?,
+			})
+		});
+		Self { key, record }
+	}
 }
 
 /// Makes `own` known in the DHT and offers the peers found there, until it is
@@ -228,6 +271,18 @@ mod tests {
 		}
 	}
 
+	/// Who is written in the slots of a network.
+	async fn written(network: NetworkId, testnet: &Testnet) -> Vec<EndpointAddr> {
+		let config = Config {
+			dht_bootstrap: testnet.bootstrap.clone(),
+			..Config::default()
+		};
+		let slots = dht_slots(network, &config).await.unwrap();
+		assert_eq!(slots.len(), SLOTS);
+		let records = slots.into_iter().filter_map(|slot| slot.record);
+		records.map(|record| record.peer).collect()
+	}
+
 	#[tokio::test]
 	async fn two_nodes_find_each_other_and_strangers_do_not() {
 		let testnet = Testnet::new(10).await.unwrap();
@@ -243,16 +298,8 @@ mod tests {
 		assert_eq!(c.visit(&node(3), &sender).await, Outcome::Alone);
 		assert!(found.try_recv().is_err());
 
-		let read = |network: &str| {
-			let network = NetworkId::from(network);
-			let config = config(&testnet.bootstrap);
-			async move {
-				read_slots(&network, &config, &DnsResolver::new())
-					.await
-					.unwrap()
-			}
-		};
-		let mut peers: Vec<_> = read("x").await.into_iter().map(|r| r.peer).collect();
+		let read = |network: &str| written(network.into(), &testnet);
+		let mut peers = read("x").await;
 		peers.sort_by_key(|peer| peer.addrs.clone());
 		assert_eq!(peers, [node(1), node(2)]);
 		assert_eq!(read("y").await.len(), 1);
@@ -267,11 +314,7 @@ mod tests {
 		a.visit(&node(1), &sender).await;
 		let moved = node(1).with_ip_addr(([198, 51, 100, 1], 9).into());
 		a.visit(&moved, &sender).await;
-		let config = config(&testnet.bootstrap);
-		let records = read_slots(&"x".into(), &config, &DnsResolver::new()).await;
-		let records = records.unwrap();
-		assert_eq!(records.len(), 1);
-		assert_eq!(records[0].peer, moved);
+		assert_eq!(written("x".into(), &testnet).await, [moved]);
 	}
 
 	#[tokio::test]
@@ -288,7 +331,10 @@ mod tests {
 			assert_eq!(found.recv().await, Some(node(1)));
 			found.close();
 		};
-		tokio::join!(run, wait);
+		let both = async { tokio::join!(run, wait) };
+		tokio::time::timeout(Duration::from_secs(20), both)
+			.await
+			.unwrap();
 	}
 
 	#[tokio::test]

@@ -23,6 +23,7 @@ mod ways;
 pub use {
 	crate::runtime::config::ConfigBuilderError,
 	config::{Config, ConfigBuilder},
+	dht::{DhtError, DhtRecord, DhtSlot, dht_slots},
 	mosaik_proto::discovery::{
 		Catalog, Error, Event, IntoIterOrSingle, PeerEntry, PeerEntryVersion, PeerInfo,
 		SignedPeerEntry,

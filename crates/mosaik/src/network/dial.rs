@@ -193,7 +193,9 @@ async fn greet(
 	let answer = match recv.next(hello::LIMIT).await {
 		Ok(Some(answer)) => Welcome::decode(&answer),
 		Err(ReadError::Lost { source, .. }) => return Err(lost(&source)),
-		Ok(None) | Err(_) => None,
+		Err(ReadError::TooLong(_)) => None,
+		// A peer that refuses lets go of the stream just before it says why.
+		Ok(None) | Err(_) => return Err(lost(&conn.closed().await)),
 	};
 	let welcome = answer.ok_or_else(|| OpenError::Refused {
 		code: CloseCode::ProtocolViolation,

@@ -31,8 +31,15 @@ pub(crate) const QUIC_KEEP_ALIVE: Duration = Duration::from_millis(2_500);
 pub(crate) const MAX_LANES_PER_PEER: u32 = 1_024;
 
 /// How much a peer may send on one lane ahead of its reader, in bytes. At
-/// 100 ms round trip this is 40 MB/s per lane.
-pub(crate) const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+/// 100 ms round trip this is 12.5 MB/s per lane.
+///
+/// Not more, because noq 1.4 ends the whole *connection* ("too many gaps in
+/// stream buffer") when one stream holds more than 2,048 unread packets: its
+/// buffer never merges packets that are mostly payload. Bulk data fills this
+/// window with about 1,100 packets, and packets sent twice count twice. Small
+/// messages, a packet each, reach the limit long before the window: a reader
+/// that pauses must [read ahead](super::frame::FrameReader::read_ahead).
+pub(crate) const STREAM_WINDOW: u32 = 1_310_720;
 
 /// How much a peer may send on all its lanes ahead of their readers, in bytes:
 /// this bounds what one peer can make this node buffer. Lanes share it, so that
@@ -41,7 +48,7 @@ pub(crate) const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 
 /// How much may wait to be acknowledged by one peer, in bytes. Writing more
 /// waits.
-pub(crate) const SEND_WINDOW: u64 = 32 * 1024 * 1024;
+pub(crate) const SEND_WINDOW: u64 = 31_310_720;
 
 /// What a round trip is taken for before one was measured. Decides when a lost
 /// first packet is sent again; QUIC's own 333 ms costs a second there.
@@ -60,7 +67,7 @@ pub(crate) struct EndpointConfig {
 	/// Whether to ask the router for a port (UPnP, PCP, NAT-PMP).
 	pub map_ports: bool,
 	/// Whether names may be resolved by public DNS servers when the system's do
-	/// not answer. For nodes that are found through relays or DNS.
+	/// not answer, for nodes that are found through DNS. Relays imply it.
 	pub public_dns: bool,
 }
 
@@ -103,7 +110,7 @@ pub(crate) async fn bind(
 	let mut builder = Endpoint::builder(presets::Minimal)
 		.secret_key(config.secret_key)
 		.alpns(vec![ALPN.to_vec()])
-		.relay_mode(config.relay_mode)
+		.relay_mode(config.relay_mode.clone())
 		.portmapper_config(if config.map_ports {
 			PortmapperConfig::default()
 		} else {
@@ -111,7 +118,7 @@ pub(crate) async fn bind(
 		})
 		.transport_config(transport())
 		.address_lookup(memory);
-	if !config.public_dns {
+	if !config.public_dns && config.relay_mode == RelayMode::Disabled {
 		let resolver = DnsResolver::builder()
 			.with_system_defaults()
 			.disable_fallback()

@@ -24,6 +24,7 @@ pub(crate) mod link;
 mod local;
 mod node;
 pub(crate) mod peer;
+mod peer_addr;
 #[cfg(feature = "prometheus")]
 mod prometheus;
 #[cfg(test)]
@@ -35,6 +36,7 @@ pub use {
 	mosaik_proto::{PeerId, id::NetworkId},
 	node::Network,
 	peer::PathInfo,
+	peer_addr::{PeerAddr, PeerAddrError},
 };
 
 /// What mosaik's connections are called in the TLS handshake. Peers that differ

@@ -14,6 +14,10 @@
 //!   taken. Neither can wait for ever.
 //! - A peer that dials although there is a connection has lost it (or is another
 //!   incarnation): the old one is replaced.
+//!
+//! The window is the one judgement by time in this. A handshake that takes longer
+//! may end with a connection that replaces one in use: its lanes are lost with
+//! `Superseded`, as with any other end of a connection, and are opened again.
 
 use {
 	super::{
@@ -52,7 +56,7 @@ const EVENT_QUEUE: usize = 1_024;
 const MAX_REMEMBERED_ADDRS: usize = 32;
 
 /// How often `open` starts over because the connection it was given ended.
-const OPEN_ATTEMPTS: usize = 3;
+const OPEN_ATTEMPTS: usize = 5;
 
 /// How long closing the endpoint may take: peers that do not answer are not
 /// waited for.
@@ -313,8 +317,11 @@ impl Peers {
 			match link.open_lane(protocol, self.0.limits.hello_timeout).await {
 				Ok(lane) => return Ok(lane),
 				Err(LaneError::Overloaded) => return Err(OpenError::Overloaded),
-				// Closed in this moment, for instance because it was idle.
-				Err(LaneError::Gone) => self.forget(&link),
+				Err(LaneError::Gone) => {
+					// Closed in this moment, or about to be because it is idle.
+					link.close(CloseCode::Idle, "nobody uses the connection");
+					self.forget(&link);
+				}
 			}
 		}
 		Err(OpenError::Lost)

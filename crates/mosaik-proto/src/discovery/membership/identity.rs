@@ -27,6 +27,11 @@ const DUPLICATE: u32 = 3;
 /// rather than a wrong clock: there must be room above it.
 const MAX_CLAIM_MS: u64 = 1 << 48;
 
+/// Whether a version that somebody names can be stepped over.
+pub(super) const fn is_credible(version: PeerEntryVersion) -> bool {
+	version.0 <= MAX_CLAIM_MS && version.1 <= MAX_CLAIM_MS
+}
+
 /// How many unsigned or fed entries may wait for news; further ones are not
 /// taken.
 const MAX_VOUCHED: usize = 4096;
@@ -187,7 +192,7 @@ impl Membership {
 	/// Issues a version greater than `claimed`, though not before `wait` has
 	/// passed since the last one.
 	fn step_over(&mut self, claimed: PeerEntryVersion, wait: Duration) {
-		if claimed.started_ms() > MAX_CLAIM_MS || claimed.1 > MAX_CLAIM_MS {
+		if !is_credible(claimed) {
 			return;
 		}
 		self.identity.claim = self.identity.claim.max(claimed);

@@ -236,7 +236,8 @@ impl Membership {
 			}
 			_ => self.on_advert(from, *from, hello.version),
 		}
-		if first && opened_by_us && hello.fingerprint != self.fingerprint.total() {
+		let compares = opened_by_us || self.drowsy_until.is_some();
+		if first && compares && hello.fingerprint != self.fingerprint.total() {
 			self.start_sync(from);
 		}
 	}

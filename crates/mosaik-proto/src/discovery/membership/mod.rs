@@ -39,6 +39,10 @@ pub const MAX_PEERS: usize = 65_536;
 /// others is ours.
 const OVERSLEPT: Duration = Duration::from_secs(1);
 
+/// How long a node that slept waits for somebody to compare notes with. If all
+/// slept, somebody has to begin.
+const DROWSY: Duration = Duration::from_secs(10);
+
 /// How often expired tombstones are swept out.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -93,6 +97,10 @@ pub struct Membership {
 	now: Now,
 	/// When the node last awoke from a pause: silence counts from here.
 	awake_since: Instant,
+	/// Until when, at the longest, the node does not pass on what it knows: it
+	/// slept so long that some of those it takes for members may be dead, and
+	/// has not compared notes since.
+	drowsy_until: Option<Instant>,
 
 	catalog: Catalog,
 	fingerprint: Fingerprint,
@@ -159,6 +167,7 @@ impl Membership {
 			rng: Xoshiro256PlusPlus::seed_from_u64(seed),
 			now,
 			awake_since: now.mono,
+			drowsy_until: None,
 			catalog: Catalog::new(local, config.max_rtt),
 			config,
 			key,
@@ -204,6 +213,11 @@ impl Membership {
 		self.links.keys()
 	}
 
+	/// The sums of the catalog: equal on all nodes that know the same.
+	pub const fn fingerprint(&self) -> &Fingerprint {
+		&self.fingerprint
+	}
+
 	/// What was counted so far.
 	pub const fn stats(&self) -> &Stats {
 		&self.stats
@@ -215,6 +229,12 @@ impl Membership {
 			&& now.mono.since(due) > OVERSLEPT
 		{
 			self.awake_since = now.mono;
+			if now.mono.since(due) > self.config.suspect_after + self.config.suspicion {
+				self.drowsy_until = Some(now.mono + DROWSY);
+			}
+		}
+		if self.drowsy_until.is_some_and(|until| until <= now.mono) {
+			self.drowsy_until = None;
 		}
 		self.now = now;
 	}

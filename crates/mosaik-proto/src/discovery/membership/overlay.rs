@@ -169,6 +169,11 @@ impl Membership {
 
 	pub(super) fn on_candidate(&mut self, address: EndpointAddr) {
 		let peer = address.id;
+		if peer == self.me {
+			return;
+		}
+		self.lost.seed(address.clone());
+		self.search_lost();
 		if self.catalog.find(&peer).is_some() && !self.links.is_empty() {
 			return;
 		}
@@ -205,7 +210,7 @@ impl Membership {
 		let isolated = self.links.is_empty();
 		let member = self.catalog.find(&peer);
 		let wanted = self.is_wanted(&peer);
-		let lost = self.lost.get(&peer).is_some();
+		let lost = member.is_none() && self.lost.contains(&peer);
 		let Some(dial) = self.dials.of.get_mut(&peer) else {
 			return;
 		};
@@ -298,9 +303,8 @@ impl Membership {
 		}
 	}
 
-	/// Remembers where a peer was that may come back.
-	pub(super) fn miss(&mut self, address: EndpointAddr) {
-		self.lost.put(address, self.now.mono);
+	/// Begins to look for those who are missed, now and then.
+	pub(super) fn search_lost(&mut self) {
 		if !self.timers.is_set(Timer::Lost) {
 			let at = self.next_lost_dial();
 			self.timers.set(Timer::Lost, at);
@@ -320,14 +324,21 @@ impl Membership {
 
 	/// Dials one of the lost: two islands merge as soon as one reaches the other.
 	pub(super) fn redial_lost(&mut self) {
-		if self.lost.len() == 0 {
+		let seeds = self.lost.seeds().iter();
+		let seeds = seeds.filter(|(id, _)| !self.catalog.contains(id));
+		let seeds: Vec<&EndpointAddr> = seeds.map(|(_, address)| address).collect();
+		let lost = self.lost.len();
+		let chosen = if !seeds.is_empty() && (lost == 0 || self.rng.random()) {
+			Some(seeds[self.rng.random_range(0..seeds.len())])
+		} else if lost > 0 {
+			self.lost.nth(self.rng.random_range(0..lost))
+		} else {
+			None
+		};
+		let Some(address) = chosen.cloned() else {
 			return;
-		}
-		let chosen = self.rng.random_range(0..self.lost.len());
-		if let Some(address) = self.lost.nth(chosen).cloned() {
-			self.want_dial(address, Duration::ZERO);
-		}
-		let at = self.next_lost_dial();
-		self.timers.set(Timer::Lost, at);
+		};
+		self.want_dial(address, Duration::ZERO);
+		self.search_lost();
 	}
 }

@@ -246,13 +246,21 @@ impl Membership {
 
 	pub(super) fn on_pull(&mut self, from: PeerId, keys: &[Key]) {
 		for key in keys {
-			if let Some(entry) = self.catalog.find(key) {
+			if let Some(entry) = self.catalog.find(key)
+				&& self.believes_in(entry.id())
+			{
 				let id = *entry.id();
 				self.outbox(from, |outbox| {
 					outbox.entries.insert(id);
 				});
 			}
 		}
+	}
+
+	/// Whether a member may be passed on to those who do not know it: whoever
+	/// came after its death would take it for alive.
+	pub(super) fn believes_in(&self, peer: &PeerId) -> bool {
+		*peer == self.me || (self.drowsy_until.is_none() && !self.is_suspect(peer))
 	}
 
 	/// The versions this node holds of a range of ids.

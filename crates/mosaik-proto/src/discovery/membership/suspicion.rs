@@ -1,7 +1,7 @@
 //! Who is dead: the watch over the ring neighbours, suspicion and its end.
 
 use {
-	super::{Event, Membership, Timer},
+	super::{Event, Membership, Timer, identity::is_credible},
 	crate::{
 		PeerId,
 		core::Instant,
@@ -175,6 +175,11 @@ impl Membership {
 		}
 	}
 
+	pub(super) fn is_suspect(&self, peer: &PeerId) -> bool {
+		let suspicion = self.suspicions.get(peer);
+		suspicion.is_some_and(|suspicion| !suspicion.cleared)
+	}
+
 	/// A newer version of a suspect's entry refutes the suspicion.
 	pub(super) fn forget_suspicion(&mut self, peer: &PeerId, version: PeerEntryVersion) {
 		let refuted = |suspicion: &Suspicion| suspicion.version < version;
@@ -194,10 +199,15 @@ impl Membership {
 		if !suspicion.cleared && suspicion.since < self.awake_since && over > self.now.mono {
 			return self.timers.set(Timer::Suspicion(peer), over);
 		}
-		let cleared = suspicion.cleared;
+		let (cleared, claimed) = (suspicion.cleared, suspicion.claimed);
 		self.suspicions.remove(&peer);
 		if !cleared {
 			self.bury(peer, CloseCode::Cancelled, Grave::Missed);
+			if is_credible(claimed) {
+				// We may have slept through its last words; others may still
+				// bring them.
+				self.tombstones.put(*peer, claimed, self.now.mono);
+			}
 		}
 	}
 
@@ -218,8 +228,9 @@ impl Membership {
 		self.forget(peer);
 		self.close(peer, reason);
 		if matches!(grave, Grave::Missed | Grave::Lost) {
-			self.miss(info.address().clone());
+			self.lost.put(info.address().clone(), self.now.mono);
 		}
+		self.search_lost();
 		self.event(Event::PeerDeparted(peer));
 	}
 

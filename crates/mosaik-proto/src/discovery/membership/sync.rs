@@ -1,7 +1,9 @@
 //! Anti-entropy: two neighbours compare catalogs and exchange what differs.
 
 use {
-	super::{Membership, Output, SyncError, SyncToken, Timer, links::MENTION_LEN},
+	super::{
+		Membership, Output, SyncError, SyncToken, Timer, identity::is_credible, links::MENTION_LEN,
+	},
 	crate::{
 		PeerId,
 		core::Instant,
@@ -138,7 +140,10 @@ impl Membership {
 			(syncing.pause * 2).clamp(PAUSE, PAUSE_MAX)
 		};
 		syncing.not_before = now + syncing.pause;
-		self.stats.syncs += u64::from(result.is_ok());
+		if result.is_ok() {
+			self.stats.syncs += 1;
+			self.drowsy_until = None;
+		}
 		for token in current.users {
 			self.sync_done(token, result);
 		}
@@ -176,10 +181,13 @@ impl Membership {
 	}
 
 	fn list_bucket(&self, n: usize, held: &mut Vec<Held>) {
-		let live = self.catalog.range(bucket_range(n)).map(|entry| Held {
+		let members = self.catalog.range(bucket_range(n));
+		let told = members.filter(|entry| self.drowsy_until.is_none() || *entry.id() == self.me);
+		// A suspect is as good as dead to those who do not know it.
+		let live = told.map(|entry| Held {
 			peer: **entry.id(),
 			version: entry.update_version(),
-			alive: true,
+			alive: !self.is_suspect(entry.id()),
 		});
 		held.extend(live.take(MAX_BUCKET));
 		let dead = self.tombstones.range(bucket_range(n));
@@ -233,6 +241,9 @@ impl Membership {
 					useful = true;
 					wanted.push(key);
 				}
+				// Who came later takes over whom to expect no more. A lie cannot
+				// do harm: the living step over their tombstones.
+				_ if is_credible(version) => self.tombstones.put(key, version, self.now.mono),
 				_ => {}
 			}
 		}

@@ -17,9 +17,12 @@ const AHEAD: u64 = 10 * 60;
 /// How likely a node that finds all slots taken takes one over, so that it is
 /// not always the same nodes that newcomers find.
 const ROTATE: f64 = 0.1;
+/// For how many seconds a writer keeps its slot in any case, so that a thousand
+/// nodes do not write more than ten.
+const KEEP: u64 = 4 * 60;
 
 /// The first pause of a node that has found nobody.
-const ALONE: Duration = Duration::from_secs(10);
+const ALONE: Duration = Duration::from_secs(5);
 /// The first pause of a node that has found somebody.
 const COMPANY: Duration = Duration::from_secs(60);
 /// The longest pause.
@@ -80,11 +83,13 @@ pub(super) fn slot_to_write(
 		return due.then_some(ours.slot);
 	}
 	let free = (0..SLOTS).filter(|slot| is_free(slots[*slot].as_ref(), now));
-	match free.choose(rng) {
-		Some(slot) => Some(slot),
-		None if rng.random_bool(ROTATE) => Some(rng.random_range(0..SLOTS)),
-		None => None,
+	if let Some(slot) = free.choose(rng) {
+		return Some(slot);
 	}
+	let kept = |record: &&SlotRecord| now.saturating_sub(record.written_at) < KEEP;
+	let old = slots.iter().flatten().filter(|record| !kept(record));
+	let taken = old.map(|record| record.slot).choose(rng);
+	taken.filter(|_| rng.random_bool(ROTATE))
 }
 
 /// Whether a slot is up for taking.
@@ -159,8 +164,12 @@ mod tests {
 
 	#[test]
 	fn a_full_table_rotates_slowly() {
-		let (slots, none) = choices(false, &full());
-		assert_eq!(slots.len(), SLOTS);
+		assert_eq!(choices(false, &full()), ([].into(), 1000));
+		let mut slots = full();
+		slots[1] = record(1, 7, KEEP);
+		slots[6] = record(6, 8, KEEP);
+		let (slots, none) = choices(false, &slots);
+		assert_eq!(slots, [1, 6].into());
 		assert!((850..950).contains(&none), "{none}");
 	}
 
@@ -200,10 +209,10 @@ mod tests {
 				"{pause:?}"
 			);
 		};
-		for expected in [10, 20, 40] {
+		for expected in [5, 10, 20] {
 			near(pace.next(Outcome::Offline, &mut rng), expected);
 		}
-		for expected in [80, 160, 320, 600, 600] {
+		for expected in [60, 120, 240, 480, 600, 600] {
 			near(pace.next(Outcome::Company, &mut rng), expected);
 		}
 		near(Pace::new().next(Outcome::Company, &mut rng), 60);

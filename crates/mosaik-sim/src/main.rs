@@ -1,0 +1,69 @@
+//! Runs worlds from the command line.
+#![expect(clippy::print_stdout, reason = "this is a program")]
+
+use {
+	clap::{Parser, Subcommand},
+	mosaik_sim::discovery::scenarios::{SECOND, turmoil},
+	std::process::ExitCode,
+};
+
+/// The protocols of mosaik in simulated time.
+#[derive(Parser)]
+struct Arguments {
+	#[command(subcommand)]
+	world: World,
+}
+
+#[derive(Subcommand)]
+enum World {
+	/// Members that start, change, crash, sleep, leave and are cut off.
+	Discovery {
+		/// What everything follows from.
+		#[arg(long, default_value_t = 1)]
+		seed: u64,
+		/// How many seeds to run, from `seed` on.
+		#[arg(long, default_value_t = 1)]
+		seeds: u64,
+		/// How many nodes there are at first.
+		#[arg(long, default_value_t = 50)]
+		nodes: usize,
+		/// For how many simulated seconds things go wrong.
+		#[arg(long, default_value_t = 120)]
+		time: u32,
+		/// Print all that happens.
+		#[arg(long)]
+		trace: bool,
+	},
+}
+
+fn main() -> ExitCode {
+	let World::Discovery {
+		seed,
+		seeds,
+		nodes,
+		time,
+		trace,
+	} = Arguments::parse().world;
+	let mut failed = false;
+	for seed in seed..seed.saturating_add(seeds) {
+		let report = turmoil(seed, nodes, SECOND * time, trace);
+		println!("seed {seed}: trace {:016x}", report.trace);
+		for line in &report.lines {
+			println!("  {line}");
+		}
+		for violation in report.violations.iter().take(10) {
+			println!("  VIOLATED {violation}");
+		}
+		if !report.violations.is_empty() {
+			failed = true;
+			println!(
+				"  again: cargo run --release -p mosaik-sim -- discovery --seed {seed} --nodes {nodes} --time {time} --trace"
+			);
+		}
+	}
+	if failed {
+		ExitCode::FAILURE
+	} else {
+		ExitCode::SUCCESS
+	}
+}
