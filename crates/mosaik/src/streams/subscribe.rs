@@ -12,7 +12,10 @@ use {
 			frame::{self, FrameReader},
 			link::Lane,
 		},
-		runtime::{queue::Writer, when::Channels},
+		runtime::{
+			queue::{ReaderGone, Writer},
+			when::Channels,
+		},
 	},
 	bytes::BytesMut,
 	chrono::Utc,
@@ -42,6 +45,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many datums are decoded before they are handed over.
 const DECODE_BATCH: usize = 256;
+
+/// How many bytes are received ahead of a consumer that does not read, for each
+/// producer. Beyond that it is QUIC that holds back the producer.
+const READ_AHEAD: usize = 4 * 1024 * 1024;
 
 /// How many reports of readers may wait for the follower.
 const REPORTS: usize = 64;
@@ -124,7 +131,9 @@ impl Inlet {
 			.spawn_until_done("streams.follow", move |_| async move {
 				let follower = Follower::new(self.clone(), writer, backoff, end);
 				follower.run().await;
-				self.producers().clear();
+				for producer in std::mem::take(&mut *self.producers()).into_values() {
+					producer.state.send_replace(State::Terminated);
+				}
 				self.publish();
 				streams.0.metrics.consumers.decrement(1.0);
 			});
@@ -152,12 +161,16 @@ impl Inlet {
 			.count();
 		self.metrics.producers.set(connected as f64);
 		self.channels.send_replace(channels);
-		let online = self
-			.online_when
-			.as_ref()
-			.is_none_or(ChannelConditions::is_condition_met);
+		let online = self.is_online();
 		self.online
 			.send_if_modified(|current| std::mem::replace(current, online) != online);
+	}
+
+	/// Whether the conditions are met by the producers it shows.
+	pub(super) fn is_online(&self) -> bool {
+		self.online_when
+			.as_ref()
+			.is_none_or(ChannelConditions::is_condition_met)
 	}
 
 	fn producers(&self) -> MutexGuard<'_, BTreeMap<PeerId, Producer>> {
@@ -249,12 +262,25 @@ impl<D: Datum> Follower<D> {
 			eligible.insert(*info.id(), info.update_version());
 		}
 		self.inlet.producers().retain(|peer, producer| {
-			let keep = eligible.contains_key(peer);
-			if !keep {
-				producer.state.send_replace(State::Terminated);
-				producer.end.cancel();
+			if eligible.contains_key(peer) {
+				if let Some(info) = catalog.info(peer)
+					&& info.update_version() != producer.info.peer().update_version()
+				{
+					producer.info = producer.info.clone().with_peer(info);
+				}
+				return true;
 			}
-			keep
+			let offers = catalog
+				.get(peer)
+				.is_some_and(|entry| entry.streams().contains(&stream));
+			if !offers && producer.info.is_connected() {
+				// It has ended its stream or left: what it has sent is still coming.
+				eligible.insert(*peer, producer.info.peer().update_version());
+				return true;
+			}
+			producer.state.send_replace(State::Terminated);
+			producer.end.cancel();
+			false
 		});
 		self.inlet.publish();
 		self.handle(Input::Eligible(eligible, catalog.local().update_version()));
@@ -269,6 +295,8 @@ impl<D: Datum> Follower<D> {
 			Report::Ended(peer, outcome) => {
 				self.inlet.set_state(&peer, State::Connecting);
 				self.handle(Input::Ended(peer, outcome));
+				// Does it still offer the stream?
+				self.on_catalog();
 			}
 		}
 	}
@@ -414,9 +442,11 @@ impl<D: Datum> ProducerReader<D> {
 		let opened = peers.open(address, Protocol::Streams).await;
 		let mut lane = opened.map_err(|error| error.code())?;
 		let mut hello = BytesMut::new();
+		let discovery = &self.inlet.streams.0.discovery;
 		let subscribe = Subscribe {
 			stream: stream_id,
 			criteria,
+			version: discovery.me().update_version(),
 		};
 		wire::append_frame(&subscribe, &mut hello, wire::MAX_HANDSHAKE)
 			// An id and an empty struct, far below the limit.
@@ -461,10 +491,32 @@ impl<D: Datum> ProducerReader<D> {
 			self.stats.add(datums, bytes);
 			self.inlet.stats.add(datums, bytes);
 			self.inlet.metrics.received(datums as u64, bytes as u64);
-			if self.writer.push(&mut batch, bytes).await.is_err() {
+			if self
+				.hand_on(&mut lane.recv, &mut batch, bytes)
+				.await
+				.is_err()
+			{
 				return Some(CloseCode::Cancelled);
 			}
 		}
+	}
+
+	/// Waits until the consumer takes the batch.
+	async fn hand_on(
+		&self,
+		recv: &mut FrameReader,
+		batch: &mut Vec<D>,
+		bytes: usize,
+	) -> Result<(), ReaderGone> {
+		let push = self.writer.push(batch, bytes);
+		tokio::pin!(push);
+		tokio::select! {
+			biased;
+			result = &mut push => return result,
+			// Packets may not pile up in QUIC, see there.
+			_ = recv.read_ahead(READ_AHEAD) => {}
+		}
+		push.await
 	}
 
 	/// Waits for a datum and takes along what has come with it.
