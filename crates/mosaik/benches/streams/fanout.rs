@@ -54,8 +54,18 @@ pub(crate) async fn run(table: &mut Table, rounds: usize) {
 		pairs.push((raw, ours));
 		stalled.push((ours, stream(&producer, &consumers, true).await));
 	}
-	table.compare("fan-out to 8, 1 KiB, sum", "B/s", &pairs, Budget::AtLeast(0.8));
-	table.compare("the same, one more is stalled", "B/s", &stalled, Budget::AtLeast(0.95));
+	table.compare(
+		"fan-out to 8, 1 KiB, sum",
+		"B/s",
+		&pairs,
+		Budget::AtLeast(0.8),
+	);
+	table.compare(
+		"the same, one more is stalled",
+		"B/s",
+		&stalled,
+		Budget::AtLeast(0.95),
+	);
 }
 
 /// Bytes per second over all consumers that read.
@@ -71,14 +81,26 @@ async fn stream(from: &Network, to: &[Network], stalled: bool) -> f64 {
 	let producer = if stalled {
 		drop(producer);
 		// Waiting for a consumer that never reads would never end.
-		from.streams().producer().with_stream_id(id).with_buffer_size(4096).build()
+		from.streams()
+			.producer()
+			.with_stream_id(id)
+			.with_buffer_size(4096)
+			.build()
 	} else {
 		producer
 	}
 	.unwrap();
-	let idle = stalled.then(|| to[0].streams().consumer::<Fixed<SIZE>>().with_stream_id(id).build());
-	let consumers: Vec<_> =
-		to.iter().map(|node| node.streams().consumer().with_stream_id(id).build()).collect();
+	let idle = stalled.then(|| {
+		to[0]
+			.streams()
+			.consumer::<Fixed<SIZE>>()
+			.with_stream_id(id)
+			.build()
+	});
+	let consumers: Vec<_> = to
+		.iter()
+		.map(|node| node.streams().consumer().with_stream_id(id).build())
+		.collect();
 	let expected = to.len() + usize::from(stalled);
 	producer.when().subscribed().minimum_of(expected).await;
 	let start = Instant::now();
@@ -92,7 +114,9 @@ async fn stream(from: &Network, to: &[Network], stalled: bool) -> f64 {
 				while seen < COUNT {
 					let next = consumer.next();
 					let timeout = std::time::Duration::from_secs(2);
-					let Ok(Some(datum)) = tokio::time::timeout(timeout, next).await else { break };
+					let Ok(Some(datum)) = tokio::time::timeout(timeout, next).await else {
+						break;
+					};
 					std::hint::black_box::<Fixed<SIZE>>(datum);
 					seen += 1;
 				}

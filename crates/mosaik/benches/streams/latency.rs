@@ -16,10 +16,28 @@ const COUNT: usize = 5_000;
 pub(crate) async fn run(table: &mut Table, rounds: usize) {
 	let id = NetworkId::random();
 	let (n0, n1) = (network(id).await, network(id).await);
-	let there = n0.streams().producer::<Fixed<32>>().with_stream_id("there").build().unwrap();
-	let back = n1.streams().producer::<Fixed<32>>().with_stream_id("back").build().unwrap();
-	let mut at_n1 = n1.streams().consumer::<Fixed<32>>().with_stream_id("there").build();
-	let mut at_n0 = n0.streams().consumer::<Fixed<32>>().with_stream_id("back").build();
+	let there = n0
+		.streams()
+		.producer::<Fixed<32>>()
+		.with_stream_id("there")
+		.build()
+		.unwrap();
+	let back = n1
+		.streams()
+		.producer::<Fixed<32>>()
+		.with_stream_id("back")
+		.build()
+		.unwrap();
+	let mut at_n1 = n1
+		.streams()
+		.consumer::<Fixed<32>>()
+		.with_stream_id("there")
+		.build();
+	let mut at_n0 = n0
+		.streams()
+		.consumer::<Fixed<32>>()
+		.with_stream_id("back")
+		.build();
 	there.when().subscribed().await;
 	back.when().subscribed().await;
 	tokio::spawn(async move {

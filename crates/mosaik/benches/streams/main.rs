@@ -24,21 +24,30 @@ mod table;
 use table::Table;
 
 fn main() {
-	let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+	let args: Vec<String> = std::env::args()
+		.skip(1)
+		.filter(|arg| arg != "--bench")
+		.collect();
 	let check = args.iter().any(|arg| arg == "--check");
 	let rounds = args
 		.iter()
 		.position(|arg| arg == "--rounds")
 		.and_then(|at| args.get(at + 1)?.parse().ok())
 		.unwrap_or(5);
-	let cases: Vec<&String> =
-		args.iter().filter(|arg| !arg.starts_with("--") && arg.parse::<u32>().is_err()).collect();
+	let cases: Vec<&String> = args
+		.iter()
+		.filter(|arg| !arg.starts_with("--") && arg.parse::<u32>().is_err())
+		.collect();
 	let wanted = |case: &str| cases.is_empty() || cases.iter().any(|wanted| case.contains(*wanted));
 
 	// Memory first: later cases leave pages behind.
 	let mut table = Table::default();
 	let runtime = || {
-		tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+		tokio::runtime::Builder::new_multi_thread()
+			.worker_threads(2)
+			.enable_all()
+			.build()
+			.unwrap()
 	};
 	if wanted("memory") {
 		runtime().block_on(memory::run(&mut table));

@@ -21,7 +21,10 @@ pub(crate) async fn run(table: &mut Table) {
 		.iter()
 		.map(|key| {
 			let addr = EndpointAddr::from(key.public()).with_ip_addr(([127, 0, 0, 1], 1).into());
-			PeerEntry::new(id, addr).add_tags(["a", "b"]).sign(key).unwrap()
+			PeerEntry::new(id, addr)
+				.add_tags(["a", "b"])
+				.sign(key)
+				.unwrap()
 		})
 		.collect();
 	let before = resident();
@@ -32,7 +35,12 @@ pub(crate) async fn run(table: &mut Table) {
 		node.discovery().feed(entry.sign(key.unwrap()).unwrap());
 	}
 	let per_peer = (resident() - before) / PEERS as f64;
-	table.alone("memory per known peer", "B", &[per_peer], Budget::Below(8192.0));
+	table.alone(
+		"memory per known peer",
+		"B",
+		&[per_peer],
+		Budget::Below(8192.0),
+	);
 	node.shutdown().await;
 
 	// Both ends are in this process, and each pair has endpoints of its own.
@@ -51,7 +59,12 @@ pub(crate) async fn run(table: &mut Table) {
 		nodes.push((n0, n1));
 	}
 	let ours = (resident() - before) / CONNECTIONS as f64;
-	table.compare("memory per pair of nodes, connected", "B", &[(raw, ours)], Budget::None);
+	table.compare(
+		"memory per pair of nodes, connected",
+		"B",
+		&[(raw, ours)],
+		Budget::None,
+	);
 }
 
 /// The resident set of this process in bytes.

@@ -14,7 +14,11 @@ use {
 pub(crate) async fn network(id: NetworkId) -> Network {
 	Network::builder(id)
 		.with_relay_mode(RelayMode::Disabled)
-		.with_discovery(discovery::Config::builder().no_dht_bootstrap().with_mdns(false))
+		.with_discovery(
+			discovery::Config::builder()
+				.no_dht_bootstrap()
+				.with_mdns(false),
+		)
 		.build()
 		.await
 		.unwrap()
@@ -41,7 +45,9 @@ async fn fixed<const N: usize>(table: &mut Table, rounds: usize, count: usize) {
 				sender.send([7; N]).await.unwrap();
 			}
 		});
-		tokio::spawn(raw::read_messages::<N>(recv, count)).await.unwrap();
+		tokio::spawn(raw::read_messages::<N>(recv, count))
+			.await
+			.unwrap();
 		let raw = count as f64 / start.elapsed().as_secs_f64();
 		pairs.push((raw, ours.stream(Fixed([7; N]), count).await));
 	}
@@ -57,7 +63,9 @@ async fn bulk(table: &mut Table, rounds: usize, count: usize) {
 		let (send, recv) = raw::open(&pair).await;
 		let start = Instant::now();
 		tokio::spawn(raw::write_bulk(send, chunk.clone(), count));
-		tokio::spawn(raw::drain(recv, count * chunk.len())).await.unwrap();
+		tokio::spawn(raw::drain(recv, count * chunk.len()))
+			.await
+			.unwrap();
 		let raw = (count * chunk.len()) as f64 / start.elapsed().as_secs_f64();
 		let datums = ours.stream(Blob(chunk.clone()), count).await;
 		pairs.push((raw, datums * chunk.len() as f64));

@@ -53,7 +53,11 @@ pub(crate) async fn connect(client: &Endpoint, server: &Endpoint) -> (Connection
 pub(crate) async fn pair() -> Pair {
 	let endpoints = (endpoint().await, endpoint().await);
 	let (client, server) = connect(&endpoints.0, &endpoints.1).await;
-	Pair { client, server, _endpoints: endpoints }
+	Pair {
+		client,
+		server,
+		_endpoints: endpoints,
+	}
 }
 
 /// A stream that the other side has seen.

@@ -21,7 +21,10 @@ pub(crate) async fn run(table: &mut Table, rounds: usize) {
 		let mut consumer = n1.streams().consume::<u64>();
 		build.push(ms());
 		let mut catalog = n1.discovery().catalog_watch();
-		catalog.wait_for(|catalog| catalog.get(&n0.local().id()).is_some()).await.unwrap();
+		catalog
+			.wait_for(|catalog| catalog.get(&n0.local().id()).is_some())
+			.await
+			.unwrap();
 		found.push(ms());
 		producer.when().subscribed().await;
 		subscribed.push(ms());
@@ -32,5 +35,10 @@ pub(crate) async fn run(table: &mut Table, rounds: usize) {
 	table.alone("start-up: both nodes built", "ms", &build, Budget::None);
 	table.alone("  … and discovered", "ms", &found, Budget::None);
 	table.alone("  … and subscribed", "ms", &subscribed, Budget::None);
-	table.alone("  … and the first datum received", "ms", &datum, Budget::Below(300.0));
+	table.alone(
+		"  … and the first datum received",
+		"ms",
+		&datum,
+		Budget::Below(300.0),
+	);
 }

@@ -51,7 +51,14 @@ impl Table {
 		let ratio = median(pairs.iter().map(|(raw, ours)| ours / raw));
 		let raw = median(pairs.iter().map(|(raw, _)| *raw));
 		let ours = median(pairs.iter().map(|(_, ours)| *ours));
-		self.push(Row { case: case.into(), unit, raw: Some(raw), ours, ratio: Some(ratio), budget });
+		self.push(Row {
+			case: case.into(),
+			unit,
+			raw: Some(raw),
+			ours,
+			ratio: Some(ratio),
+			budget,
+		});
 	}
 
 	/// A case of our own.
@@ -63,7 +70,14 @@ impl Table {
 		budget: Budget,
 	) {
 		let ours = median(values.iter().copied());
-		self.push(Row { case: case.into(), unit, raw: None, ours, ratio: None, budget });
+		self.push(Row {
+			case: case.into(),
+			unit,
+			raw: None,
+			ours,
+			ratio: None,
+			budget,
+		});
 	}
 
 	fn push(&mut self, row: Row) {
@@ -91,18 +105,33 @@ impl fmt::Display for Row {
 			Budget::Below(most) => format!("< {}", human(most)),
 			Budget::None => String::new(),
 		};
-		let ratio = self.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+		let ratio = self
+			.ratio
+			.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
 		let miss = if self.misses() { "  MISSED" } else { "" };
-		let Self { case, unit, raw, ours, .. } = self;
+		let Self {
+			case,
+			unit,
+			raw,
+			ours,
+			..
+		} = self;
 		let (raw, ours) = (optional(*raw), human(*ours));
-		write!(f, "{case:<34} {raw:>10} {ours:>10} {unit:<8} {ratio:>6} {budget:>10}{miss}")
+		write!(
+			f,
+			"{case:<34} {raw:>10} {ours:>10} {unit:<8} {ratio:>6} {budget:>10}{miss}"
+		)
 	}
 }
 
 impl fmt::Display for Table {
 	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 		let (case, raw, ours, unit) = ("case", "raw", "ours", "unit");
-		writeln!(f, "{case:<34} {raw:>10} {ours:>10} {unit:<8} {:>6} {:>10}", "ratio", "budget")?;
+		writeln!(
+			f,
+			"{case:<34} {raw:>10} {ours:>10} {unit:<8} {:>6} {:>10}",
+			"ratio", "budget"
+		)?;
 		self.0.iter().try_for_each(|row| writeln!(f, "{row}"))
 	}
 }

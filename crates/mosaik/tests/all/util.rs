@@ -158,7 +158,11 @@ impl TicketValidator for Guard {
 		PASS.derive(self.0)
 	}
 
-	fn validate(&self, ticket: &[u8], _: &discovery::PeerEntry) -> Result<Expiration, InvalidTicket> {
+	fn validate(
+		&self,
+		ticket: &[u8],
+		_: &discovery::PeerEntry,
+	) -> Result<Expiration, InvalidTicket> {
 		let ticket = std::str::from_utf8(ticket).map_err(|_| InvalidTicket)?;
 		let (until, name) = ticket.split_once(' ').ok_or(InvalidTicket)?;
 		let until: i64 = until.parse().map_err(|_| InvalidTicket)?;

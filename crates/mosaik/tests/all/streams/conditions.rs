@@ -48,7 +48,11 @@ async fn a_producer_is_online_when_its_conditions_say() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_is_online_when_its_conditions_say() {
 	let [n0, n1, n2] = nodes().await;
-	let consumer = n0.streams().consumer::<Item>().online_when(|c| c.minimum_of(2)).build();
+	let consumer = n0
+		.streams()
+		.consumer::<Item>()
+		.online_when(|c| c.minimum_of(2))
+		.build();
 	let _p1 = n1.streams().produce::<Item>();
 	soon("one", consumer.when().subscribed()).await;
 	assert!(!consumer.is_online());

@@ -15,7 +15,11 @@ async fn every_consumer_gets_everything_of_every_producer_in_order() {
 	const ITEMS: u64 = 2_000;
 	let nodes: [_; 5] = nodes().await;
 	let producers: Vec<_> = (0..2)
-		.map(|index: usize| nodes[index].streams().produce::<Item>())
+		.map(|index: usize| {
+			// More is sent than the buffer holds, and nobody is to be cut.
+			let producer = nodes[index].streams().producer::<Item>();
+			producer.disconnect_lagging(false).build().unwrap()
+		})
 		.collect();
 	let consumers: Vec<_> = (2..5)
 		.map(|index: usize| nodes[index].streams().consume::<Item>())
@@ -156,7 +160,15 @@ async fn building_a_second_producer_gives_the_existing_one_as_the_error() {
 	second.send(item(0, 0)).await.unwrap();
 	assert_eq!(next(&mut consumer).await, item(0, 0));
 	drop(second);
-	assert_eq!(builder().with_buffer_size(9).build().unwrap().config().buffer_size, 9);
+	assert_eq!(
+		builder()
+			.with_buffer_size(9)
+			.build()
+			.unwrap()
+			.config()
+			.buffer_size,
+		9
+	);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +177,12 @@ async fn stream_ids_separate_streams_of_one_type() {
 	let [n0, n1] = nodes().await;
 	let by_type = n0.streams().produce::<Item>();
 	let a = n0.streams().producer_of(A).build().unwrap();
-	let b = n0.streams().producer::<Item>().with_stream_id("b").build().unwrap();
+	let b = n0
+		.streams()
+		.producer::<Item>()
+		.with_stream_id("b")
+		.build()
+		.unwrap();
 	assert_eq!(a.stream_id(), &StreamId::from("a"));
 	let mut of_type = n1.streams().consume::<Item>();
 	let mut of_a = n1.streams().consumer_of(A).build();
@@ -192,7 +209,11 @@ async fn sink_and_stream_work_with_the_combinators_of_futures() {
 	let receiving = consumer.take(3_000).collect::<Vec<_>>();
 	let (sent, received) = soon("all", futures::future::join(sending, receiving)).await;
 	sent.unwrap();
-	assert!(received.into_iter().eq((0..3_000).map(|number| item(0, number))));
+	assert!(
+		received
+			.into_iter()
+			.eq((0..3_000).map(|number| item(0, number)))
+	);
 	SinkExt::flush(&mut producer).await.unwrap();
 	SinkExt::close(&mut producer).await.unwrap();
 }
@@ -254,7 +275,10 @@ async fn a_datum_over_the_size_limit_comes_back_and_others_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[expect(clippy::disallowed_methods, reason = "the API under test takes an unbounded sender")]
+#[expect(
+	clippy::disallowed_methods,
+	reason = "the API under test takes an unbounded sender"
+)]
 async fn what_no_consumer_took_goes_to_the_undelivered_sink() {
 	let [n0, n1] = nodes().await;
 	let (sink, mut undelivered) = tokio::sync::mpsc::unbounded_channel();
@@ -342,7 +366,11 @@ async fn a_consumer_ends_with_its_network() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_comes_back_to_a_producer_that_was_dropped_and_made_again() {
 	let [n0, n1] = nodes().await;
-	let mut consumer = n1.streams().consumer::<Item>().with_backoff(super::eager()).build();
+	let mut consumer = n1
+		.streams()
+		.consumer::<Item>()
+		.with_backoff(super::eager())
+		.build();
 	for round in 0..3 {
 		let producer = n0.streams().produce::<Item>();
 		subscribed(&producer, 1).await;
@@ -368,20 +396,36 @@ async fn a_type_that_does_not_fit_ends_that_subscription_and_no_other() {
 	use mosaik::streams::State;
 	let nodes: [_; 3] = nodes().await;
 	let [n0, n1, n2] = &nodes;
-	let producer = n0.streams().producer::<u64>().with_stream_id("x").build().unwrap();
-	let mut wrong = n1.streams().consumer::<String>().with_stream_id("x").build();
+	let producer = n0
+		.streams()
+		.producer::<u64>()
+		.with_stream_id("x")
+		.build()
+		.unwrap();
+	let mut wrong = n1
+		.streams()
+		.consumer::<String>()
+		.with_stream_id("x")
+		.build();
 	let mut right = n2.streams().consumer::<u64>().with_stream_id("x").build();
 	acquainted(&nodes).await;
 	subscribed(&producer, 2).await;
 	let channel = wrong.producers().next().unwrap();
 	producer.send(5).await.unwrap();
 	let mut state = channel.state_watcher().clone();
-	soon("verdict", state.wait_for(|state| *state == State::Terminated))
-		.await
-		.unwrap();
+	soon(
+		"verdict",
+		state.wait_for(|state| *state == State::Terminated),
+	)
+	.await
+	.unwrap();
 	assert_eq!(wrong.try_recv(), None);
 	assert_eq!(next(&mut right).await, 5);
-	soon("one left", producer.when().subscribed().minimum_of(2).unmet()).await;
+	soon(
+		"one left",
+		producer.when().subscribed().minimum_of(2).unmet(),
+	)
+	.await;
 	producer.send(6).await.unwrap();
 	assert_eq!(next(&mut right).await, 6);
 }

@@ -13,8 +13,17 @@ use {
 #[tokio::test(flavor = "multi_thread")]
 async fn both_sides_tell_who_is_connected_and_how_much_went_through() {
 	let [n0, n1] = nodes().await;
-	let producer = n0.streams().producer::<Item>().with_stream_id("info").build().unwrap();
-	let mut consumer = n1.streams().consumer::<Item>().with_stream_id("info").build();
+	let producer = n0
+		.streams()
+		.producer::<Item>()
+		.with_stream_id("info")
+		.build()
+		.unwrap();
+	let mut consumer = n1
+		.streams()
+		.consumer::<Item>()
+		.with_stream_id("info")
+		.build();
 	subscribed(&producer, 1).await;
 	soon("the other side", consumer.when().subscribed()).await;
 	for number in 0..10 {

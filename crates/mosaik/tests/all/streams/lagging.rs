@@ -23,7 +23,12 @@ async fn read_all(consumer: &mut Consumer<Blob>, from: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_falls_behind_is_cut_and_delays_no_other() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0.streams().producer::<Blob>().with_buffer_size(16).build().unwrap();
+	let producer = n0
+		.streams()
+		.producer::<Blob>()
+		.with_buffer_size(16)
+		.build()
+		.unwrap();
 	let stalled = n1.streams().consume::<Blob>();
 	let mut reading = n2.streams().consume::<Blob>();
 	subscribed(&producer, 2).await;
@@ -95,7 +100,12 @@ async fn standstill(counter: &AtomicU32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_only_consumer_holds_back_the_producer_and_memory_stays_bounded() {
 	let [n0, n1] = nodes().await;
-	let producer = n0.streams().producer::<Blob>().with_buffer_size(16).build().unwrap();
+	let producer = n0
+		.streams()
+		.producer::<Blob>()
+		.with_buffer_size(16)
+		.build()
+		.unwrap();
 	let consumer = n1.streams().consume::<Blob>();
 	subscribed(&producer, 1).await;
 	let channel = producer.consumers().next().unwrap();
@@ -118,8 +128,17 @@ async fn the_only_consumer_holds_back_the_producer_and_memory_stays_bounded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_is_cut_comes_back_when_it_reads_again() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0.streams().producer::<Blob>().with_buffer_size(8).build().unwrap();
-	let mut stalled = n1.streams().consumer::<Blob>().with_backoff(super::eager()).build();
+	let producer = n0
+		.streams()
+		.producer::<Blob>()
+		.with_buffer_size(8)
+		.build()
+		.unwrap();
+	let mut stalled = n1
+		.streams()
+		.consumer::<Blob>()
+		.with_backoff(super::eager())
+		.build();
 	let mut reading = n2.streams().consume::<Blob>();
 	subscribed(&producer, 2).await;
 	let channel = producer

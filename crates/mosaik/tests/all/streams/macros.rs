@@ -17,7 +17,7 @@ mosaik::stream!(Named = Item, "macros.named");
 const ID: StreamId = mosaik::unique_id!("macros.const");
 mosaik::declare::stream!(pub(crate) ByConst = Item, ID);
 mosaik::stream!(pub producer Out = Item, "macros.out", max_consumers: 1);
-mosaik::stream!(pub consumer In = Item, "macros.in", require: |peer| !peer.streams().is_empty());
+mosaik::stream!(pub consumer In = Item, "macros.in", consumer require: |peer| !peer.streams().is_empty());
 mosaik::stream!(
 	Full = Item, "macros.full",
 	require: |_| true,
@@ -55,7 +55,10 @@ async fn declared_streams_stream() {
 async fn declared_ids_are_those_written() {
 	let [n0] = nodes().await;
 	assert_eq!(Plain::producer(&n0).stream_id(), &Item::derived_stream_id());
-	assert_eq!(Named::consumer(&n0).stream_id(), &StreamId::from("macros.named"));
+	assert_eq!(
+		Named::consumer(&n0).stream_id(),
+		&StreamId::from("macros.named")
+	);
 	assert_eq!(ByConst::consumer(&n0).stream_id(), &ID);
 	let shared = Named::producer(&n0);
 	assert_eq!(Named::producer(&n0).stream_id(), shared.stream_id());
@@ -90,9 +93,21 @@ async fn every_key_takes_effect() {
 	let steps: [&dyn Fn(&Network, &Network); 5] = [
 		&|_, buyer| buyer.discovery().add_tags("buyer"),
 		&|seller, _| seller.discovery().add_tags("seller"),
-		&|_, buyer| buyer.discovery().add_ticket(pass("both", Expiration::Never)),
-		&|seller, _| seller.discovery().add_ticket(pass("both", Expiration::Never)),
-		&|seller, _| seller.discovery().add_ticket(pass("seller", Expiration::Never)),
+		&|_, buyer| {
+			buyer
+				.discovery()
+				.add_ticket(pass("both", Expiration::Never))
+		},
+		&|seller, _| {
+			seller
+				.discovery()
+				.add_ticket(pass("both", Expiration::Never))
+		},
+		&|seller, _| {
+			seller
+				.discovery()
+				.add_ticket(pass("seller", Expiration::Never))
+		},
 	];
 	for step in steps {
 		never("in before all is there", producer.when().subscribed()).await;

@@ -62,7 +62,11 @@ async fn a_consumer_subscribes_to_producers_that_pass_while_they_pass() {
 		.require(|peer| peer.tags().contains(&GOLD))
 		.build();
 	subscribed(&p1, 1).await;
-	assert!(consumer.producers().all(|c| *c.producer_id() == n1.local().id()));
+	assert!(
+		consumer
+			.producers()
+			.all(|c| *c.producer_id() == n1.local().id())
+	);
 	assert!(!p2.is_online());
 	n1.discovery().remove_tags(GOLD);
 	n2.discovery().add_tags(GOLD);
@@ -92,8 +96,15 @@ async fn predicates_are_composed_with_and() {
 	let _one = n1.streams().consume::<Item>();
 	let _both = n2.streams().consume::<Item>();
 	subscribed(&producer, 1).await;
-	assert_eq!(producer.consumers().next().unwrap().consumer_id(), &n2.local().id());
-	never("one of two is enough", producer.when().subscribed().minimum_of(2)).await;
+	assert_eq!(
+		producer.consumers().next().unwrap().consumer_id(),
+		&n2.local().id()
+	);
+	never(
+		"one of two is enough",
+		producer.when().subscribed().minimum_of(2),
+	)
+	.await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,15 +124,26 @@ async fn predicates_see_the_round_trip_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn further_consumers_wait_and_get_in_when_one_leaves() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0.streams().producer::<Item>().with_max_consumers(1).build().unwrap();
+	let producer = n0
+		.streams()
+		.producer::<Item>()
+		.with_max_consumers(1)
+		.build()
+		.unwrap();
 	let consume = |node: &mosaik::Network| {
-		node.streams().consumer::<Item>().with_backoff(eager()).build()
+		node.streams()
+			.consumer::<Item>()
+			.with_backoff(eager())
+			.build()
 	};
 	let first = consume(&n1);
 	subscribed(&producer, 1).await;
 	let mut second = consume(&n2);
 	never("a second one", producer.when().subscribed().minimum_of(2)).await;
-	assert_eq!(producer.consumers().next().unwrap().consumer_id(), &n1.local().id());
+	assert_eq!(
+		producer.consumers().next().unwrap().consumer_id(),
+		&n1.local().id()
+	);
 	drop(first);
 	let is_second = producer.when().subscribed().with_predicate({
 		let id = n2.local().id();

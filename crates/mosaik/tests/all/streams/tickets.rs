@@ -21,7 +21,12 @@ fn has_passed(expiration: Expiration) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_takes_consumers_with_a_valid_ticket() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0.streams().producer::<Item>().require_ticket(Guard("in")).build().unwrap();
+	let producer = n0
+		.streams()
+		.producer::<Item>()
+		.require_ticket(Guard("in"))
+		.build()
+		.unwrap();
 	let mut consumer = n1.streams().consume::<Item>();
 	n2.discovery().add_ticket(pass("other", Expiration::Never));
 	let _other = n2.streams().consume::<Item>();
@@ -39,7 +44,11 @@ async fn a_consumer_subscribes_to_producers_with_a_valid_ticket() {
 	let [n0, n1] = nodes().await;
 	let producer = n0.streams().produce::<Item>();
 	let ticket = pass("in", Expiration::in_1h());
-	let mut consumer = n1.streams().consumer::<Item>().require_ticket(Guard("in")).build();
+	let mut consumer = n1
+		.streams()
+		.consumer::<Item>()
+		.require_ticket(Guard("in"))
+		.build();
 	never("subscribed without a ticket", producer.when().subscribed()).await;
 	assert_eq!(consumer.producers().count(), 0);
 	n0.discovery().add_ticket(ticket.clone());
@@ -84,12 +93,20 @@ async fn the_producer_disconnects_at_the_moment_a_ticket_expires() {
 	// The earliest over the validators counts, and for each the longest ticket.
 	n1.discovery().add_ticket(pass("a", Expiration::in_1h()));
 	n1.discovery().add_ticket(pass("b", until));
-	n1.discovery().add_ticket(pass("b", Expiration::after(chrono::Duration::milliseconds(700))));
+	n1.discovery().add_ticket(pass(
+		"b",
+		Expiration::after(chrono::Duration::milliseconds(700)),
+	));
 	subscribed(&producer, 1).await;
 	unsubscribed(&producer).await;
 	assert!(has_passed(until));
-	let Expiration::At(at) = until else { unreachable!() };
-	assert!(Utc::now() - at < chrono::Duration::seconds(1), "much too late");
+	let Expiration::At(at) = until else {
+		unreachable!()
+	};
+	assert!(
+		Utc::now() - at < chrono::Duration::seconds(1),
+		"much too late"
+	);
 	n1.discovery().add_ticket(pass("b", Expiration::in_1h()));
 	subscribed(&producer, 1).await;
 }
@@ -100,7 +117,11 @@ async fn the_consumer_disconnects_at_the_moment_a_ticket_expires() {
 	let producer = n0.streams().produce::<Item>();
 	let until = in_a_moment();
 	n0.discovery().add_ticket(pass("in", until));
-	let consumer = n1.streams().consumer::<Item>().require_ticket(Guard("in")).build();
+	let consumer = n1
+		.streams()
+		.consumer::<Item>()
+		.require_ticket(Guard("in"))
+		.build();
 	subscribed(&producer, 1).await;
 	unsubscribed(&producer).await;
 	assert!(has_passed(until));
@@ -110,8 +131,17 @@ async fn the_consumer_disconnects_at_the_moment_a_ticket_expires() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_ticket_in_time_keeps_the_connection() {
 	let [n0, n1] = nodes().await;
-	let producer = n0.streams().producer::<Item>().require_ticket(Guard("in")).build().unwrap();
-	let mut consumer = n1.streams().consumer::<Item>().require_ticket(Guard("in")).build();
+	let producer = n0
+		.streams()
+		.producer::<Item>()
+		.require_ticket(Guard("in"))
+		.build()
+		.unwrap();
+	let mut consumer = n1
+		.streams()
+		.consumer::<Item>()
+		.require_ticket(Guard("in"))
+		.build();
 	let until = in_a_moment();
 	for node in [&n0, &n1] {
 		node.discovery().add_ticket(pass("in", until));
@@ -119,15 +149,14 @@ async fn a_newer_ticket_in_time_keeps_the_connection() {
 	subscribed(&producer, 1).await;
 	let channel = producer.consumers().next().unwrap();
 	for node in [&n0, &n1] {
-		node.discovery().replace_ticket(pass("in", Expiration::in_1h()));
+		node.discovery()
+			.replace_ticket(pass("in", Expiration::in_1h()));
 		let me = node.discovery().me();
 		assert_eq!(me.tickets_of(PASS).count(), 1);
 	}
 	let rest = until.remaining().unwrap();
-	let disconnected = tokio::time::timeout(
-		rest + Duration::from_millis(300),
-		channel.disconnected(),
-	);
+	let disconnected =
+		tokio::time::timeout(rest + Duration::from_millis(300), channel.disconnected());
 	assert!(disconnected.await.is_err(), "disconnected");
 	producer.send(item(0, 0)).await.unwrap();
 	assert_eq!(next(&mut consumer).await, item(0, 0));
@@ -137,7 +166,12 @@ async fn a_newer_ticket_in_time_keeps_the_connection() {
 async fn tickets_of_8_kib_arrive() {
 	let [n0, n1] = nodes().await;
 	let name: &'static str = Box::leak("x".repeat(8 * 1024).into_boxed_str());
-	let producer = n0.streams().producer::<Item>().require_ticket(Guard(name)).build().unwrap();
+	let producer = n0
+		.streams()
+		.producer::<Item>()
+		.require_ticket(Guard(name))
+		.build()
+		.unwrap();
 	n1.discovery().add_ticket(pass(name, Expiration::Never));
 	let mut consumer = n1.streams().consume::<Item>();
 	subscribed(&producer, 1).await;
