@@ -7,6 +7,7 @@
 //!                                       └────────────────────────────> Requirements::admit
 //!                   <──────────────────────────── Answer::{Accepted, Refused(code)}
 //!                   <──────── frame, frame, frame … ──────────────────  Fanout
+//!                   ── Ack{read} ─────────────────────────────────────> Credit
 //! ```
 //!
 //! A subscription is one lane: the consumer opens it and says what it wants, the
@@ -14,12 +15,14 @@
 //! with which a lane ends tells the consumer whether to come back
 //! ([`Outcome`]).
 
+mod credit;
 mod fanout;
 mod handshake;
 mod requirements;
 mod subscriptions;
 
 pub use {
+	credit::{Ack, Credit, Receipts},
 	fanout::{ConsumerKey, Fanout, FanoutLimits, Lagging, PushError, STALL_GRACE},
 	handshake::{Answer, Criteria, Outcome, Subscribe},
 	requirements::{NotAllowed, Requirements},

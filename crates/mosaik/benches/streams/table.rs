@@ -81,7 +81,7 @@ impl Table {
 	}
 
 	fn push(&mut self, row: Row) {
-		eprintln!("{row}");
+		println!("{row}");
 		self.0.push(row);
 	}
 

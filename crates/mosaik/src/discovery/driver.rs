@@ -10,8 +10,9 @@ use {
 	crate::{
 		network::{
 			LocalNode, Protocol,
+			error::OpenError,
 			link::Lane,
-			peer::{Incoming, OpenError, Peers},
+			peer::{Incoming, Peers},
 		},
 		runtime::tasks::Tasks,
 	},

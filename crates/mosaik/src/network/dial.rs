@@ -3,10 +3,12 @@
 use {
 	super::{
 		ALPN,
+		error::OpenError,
 		frame::{FrameReader, ReadError, write_frame},
 		hello::{self, Control, Welcome},
 		link::{ControlStream, Link},
-		peer::{OpenError, Peers, Untaken},
+		peer::Peers,
+		untaken::Untaken,
 	},
 	iroh::endpoint::{ConnectError, ConnectingError, Connection, ConnectionError},
 	mosaik_proto::{EndpointAddr, wire::CloseCode},

@@ -64,7 +64,8 @@ pub(crate) struct EndpointConfig {
 	/// Which addresses to bind. Empty, the default, is any free port on every
 	/// interface, of IPv4 and, where the host has it, of IPv6.
 	pub bind: Vec<SocketAddr>,
-	/// Whether to ask the router for a port (UPnP, PCP, NAT-PMP).
+	/// Whether to ask the router for a port (UPnP, PCP, NAT-PMP). Has an effect
+	/// where relays are used and iroh is built with its `portmapper` feature.
 	pub map_ports: bool,
 	/// Whether names may be resolved by public DNS servers when the system's do
 	/// not answer, for nodes that are found through DNS. Relays imply it.

@@ -18,6 +18,7 @@ mod accept;
 mod builder;
 mod dial;
 pub(crate) mod endpoint;
+pub(crate) mod error;
 pub(crate) mod frame;
 mod hello;
 pub(crate) mod link;
@@ -29,6 +30,7 @@ mod peer_addr;
 mod prometheus;
 #[cfg(test)]
 mod tests;
+mod untaken;
 
 pub use {
 	builder::{Error, NetworkBuilder, NetworkConfig, NetworkError},

@@ -4,12 +4,13 @@ use {
 	super::{
 		ALPN, Protocol,
 		endpoint::{EndpointConfig, bind, loopback_addr},
+		error::OpenError,
 		frame::{
 			FrameReader, ReadAhead, ReadError, WriteError, close_code, write_frame, write_frames,
 		},
 		hello::{Control, Hello, Incarnation, Welcome},
 		link::Lane,
-		peer::{Identity, Incoming, Limits, OpenError, PeerEvent, Peers},
+		peer::{Identity, Incoming, Limits, PeerEvent, Peers},
 	},
 	crate::runtime::tasks::Tasks,
 	bytes::Bytes,

@@ -239,7 +239,8 @@ mod tests {
 		assert!(futures::poll!(&mut condition).is_pending());
 		set(&sender, &[channel("a", true), channel("b", true)]);
 		(&mut condition).await;
-		assert!(condition == true && true == condition);
+		assert_eq!(condition, true);
+		assert_eq!(true, condition);
 		assert!(
 			futures::poll!(&mut condition).is_pending(),
 			"met, and said so"

@@ -6,7 +6,7 @@ use {
 		outlet::{Outlet, Slot},
 	},
 	crate::network::{
-		frame::{self, WriteError},
+		frame::{self, FrameReader, WriteError},
 		link::Lane,
 		peer::Incoming,
 	},
@@ -17,7 +17,7 @@ use {
 		PeerId,
 		discovery::{Catalog, PeerInfo},
 		id::ShortFmtExt,
-		streams::{Answer, Subscribe},
+		streams::{Ack, Answer, Credit, Subscribe},
 		tickets::Expiration,
 		wire::{self, CloseCode},
 	},
@@ -37,7 +37,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 const ENTRY_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How much is handed to QUIC in one go, in bytes.
-const WRITE_BATCH: usize = 256 * 1024;
+const WRITE_BATCH: usize = 128 * 1024;
 
 /// Serves one subscription from its first frame to its end.
 pub(super) async fn serve(streams: Streams, incoming: Incoming, token: CancellationToken) {
@@ -204,10 +204,12 @@ impl Subscription {
 	async fn write_until_end(&mut self, lane: &mut Lane, token: CancellationToken) -> End {
 		let gone = lane.send.stopped();
 		let mut cut = self.slot.cut.clone();
+		let (read_sender, read) = watch::channel(0);
+		let acks = follow_acks(&mut lane.recv, read_sender);
 		// One future for the life of the subscription: dropping it in the middle
 		// of a write would tear a frame.
-		let writing = write(&mut lane.send, &self.outlet, &self.slot, token);
-		tokio::pin!(writing, gone);
+		let writing = write(&mut lane.send, &self.outlet, &self.slot, read, token);
+		tokio::pin!(writing, gone, acks);
 		loop {
 			tokio::select! {
 				biased;
@@ -216,6 +218,7 @@ impl Subscription {
 					return End::Cut(code.unwrap_or(CloseCode::Cancelled));
 				}
 				_ = &mut gone => return End::Gone,
+				code = &mut acks => return code.map_or(End::Gone, End::Cut),
 				result = &mut writing => return match result {
 					Ok(()) => End::Finished,
 					Err(_) => End::Gone,
@@ -240,17 +243,37 @@ impl Subscription {
 	}
 }
 
+/// Follows how far the consumer has read, until it ends the lane. Returns what to
+/// tell it if it broke the rules.
+async fn follow_acks(recv: &mut FrameReader, read: watch::Sender<u64>) -> Option<CloseCode> {
+	while let Ok(Some(frame)) = recv.next(wire::MAX_HANDSHAKE).await {
+		let Ok(ack) = wire::deserialize::<Ack>(&frame) else {
+			return Some(CloseCode::ProtocolViolation);
+		};
+		read.send_replace(ack.read);
+	}
+	None
+}
+
 /// Writes what the outlet has for the consumer until the stream is closed.
 async fn write(
 	send: &mut SendStream,
 	outlet: &Outlet,
 	slot: &Slot,
+	mut read: watch::Receiver<u64>,
 	token: CancellationToken,
 ) -> Result<(), WriteError> {
 	let mut chunks = vec![encode(&Answer::Accepted)];
 	frame::write_frames(send, &mut chunks).await?;
+	let mut credit = Credit::default();
 	loop {
 		chunks.clear();
+		while !credit.is_open() {
+			// An error means that the subscription is about to end.
+			if read.changed().await.is_err() || !credit.acked(*read.borrow_and_update()) {
+				return Err(WriteError::Finished);
+			}
+		}
 		let datums = outlet.take(slot, WRITE_BATCH, &mut chunks);
 		if datums == 0 {
 			if outlet.is_closed() {
@@ -266,6 +289,10 @@ async fn write(
 		}
 		let bytes = chunks.iter().map(Bytes::len).sum::<usize>();
 		frame::write_frames(send, &mut chunks).await?;
+		credit.wrote(bytes as u64);
+		if read.has_changed().unwrap_or(false) && !credit.acked(*read.borrow_and_update()) {
+			return Err(WriteError::Finished);
+		}
 		let payload = bytes - datums as usize * wire::FRAME_HEADER;
 		slot.stats.add(datums as usize, payload);
 		outlet.metrics.sent(datums, payload as u64);

@@ -12,19 +12,18 @@ use {
 			frame::{self, FrameReader},
 			link::Lane,
 		},
-		runtime::{
-			queue::{ReaderGone, Writer},
-			when::Channels,
-		},
+		runtime::{queue::Writer, when::Channels},
 	},
-	bytes::BytesMut,
+	bytes::{Bytes, BytesMut},
 	chrono::Utc,
 	mosaik_proto::{
 		PeerId,
 		core::{Core, Instant as CoreInstant, Now},
 		discovery::{Catalog, PeerInfo},
 		id::ShortFmtExt,
-		streams::{Answer, Input, Outcome, Output, Requirements, Subscribe, Subscriptions},
+		streams::{
+			Answer, Input, Outcome, Output, Receipts, Requirements, Subscribe, Subscriptions,
+		},
 		tickets::Expiration,
 		wire::{self, CloseCode, Datum},
 	},
@@ -45,10 +44,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many datums are decoded before they are handed over.
 const DECODE_BATCH: usize = 256;
-
-/// How many bytes are received ahead of a consumer that does not read, for each
-/// producer. Beyond that it is QUIC that holds back the producer.
-const READ_AHEAD: usize = 4 * 1024 * 1024;
 
 /// How many reports of readers may wait for the follower.
 const REPORTS: usize = 64;
@@ -441,18 +436,14 @@ impl<D: Datum> ProducerReader<D> {
 		let address = self.info.address().clone();
 		let opened = peers.open(address, Protocol::Streams).await;
 		let mut lane = opened.map_err(|error| error.code())?;
-		let mut hello = BytesMut::new();
 		let discovery = &self.inlet.streams.0.discovery;
 		let subscribe = Subscribe {
 			stream: stream_id,
 			criteria,
 			version: discovery.me().update_version(),
 		};
-		wire::append_frame(&subscribe, &mut hello, wire::MAX_HANDSHAKE)
-			// An id and an empty struct, far below the limit.
-			.expect("a request always has an encoding");
 		let handshake = async {
-			let mut chunks = [hello.freeze()];
+			let mut chunks = [request(&subscribe)];
 			frame::write_frames(&mut lane.send, &mut chunks)
 				.await
 				.map_err(|e| e.code())?;
@@ -474,6 +465,7 @@ impl<D: Datum> ProducerReader<D> {
 	/// Hands on datums until the subscription ends.
 	async fn read(&self, mut lane: Lane) -> Ended {
 		let mut batch = Vec::new();
+		let mut receipts = Receipts::default();
 		loop {
 			let bytes = match self.read_batch(&mut lane.recv, &mut batch).await {
 				Ok(Some(bytes)) => bytes,
@@ -491,32 +483,17 @@ impl<D: Datum> ProducerReader<D> {
 			self.stats.add(datums, bytes);
 			self.inlet.stats.add(datums, bytes);
 			self.inlet.metrics.received(datums as u64, bytes as u64);
-			if self
-				.hand_on(&mut lane.recv, &mut batch, bytes)
-				.await
-				.is_err()
-			{
+			if self.writer.push(&mut batch, bytes).await.is_err() {
 				return Some(CloseCode::Cancelled);
 			}
+			let read = bytes + datums * wire::FRAME_HEADER;
+			if let Some(ack) = receipts.read(read as u64, datums as u64) {
+				let mut chunks = [request(&ack)];
+				if let Err(error) = frame::write_frames(&mut lane.send, &mut chunks).await {
+					return error.code();
+				}
+			}
 		}
-	}
-
-	/// Waits until the consumer takes the batch.
-	async fn hand_on(
-		&self,
-		recv: &mut FrameReader,
-		batch: &mut Vec<D>,
-		bytes: usize,
-	) -> Result<(), ReaderGone> {
-		let push = self.writer.push(batch, bytes);
-		tokio::pin!(push);
-		tokio::select! {
-			biased;
-			result = &mut push => return result,
-			// Packets may not pile up in QUIC, see there.
-			_ = recv.read_ahead(READ_AHEAD) => {}
-		}
-		push.await
 	}
 
 	/// Waits for a datum and takes along what has come with it.
@@ -556,6 +533,15 @@ impl<D: Datum> ProducerReader<D> {
 			Some(CloseCode::ProtocolViolation)
 		})
 	}
+}
+
+/// What the consumer says, as a frame.
+fn request<T: Datum>(message: &T) -> Bytes {
+	let mut buffer = BytesMut::new();
+	wire::append_frame(message, &mut buffer, wire::MAX_HANDSHAKE)
+		// Ids and numbers, far below the limit.
+		.expect("a request always has an encoding");
+	buffer.freeze()
 }
 
 /// The code of a read error; a frame that breaks the rules has ours.

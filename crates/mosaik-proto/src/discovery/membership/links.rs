@@ -62,12 +62,22 @@ pub(super) struct Outbox {
 	pub(super) pulls: BTreeSet<Key>,
 }
 
+/// What becomes of the syncs that users wait for when a link goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syncs {
+	/// They fail.
+	Fail(SyncError),
+	/// They are begun once more on the next link: two nodes that dial each other
+	/// at the same time lose one of the two links, and nobody is at fault.
+	Resume,
+}
+
 impl Membership {
 	pub(super) fn on_link_up(&mut self, peer: PeerId, opened_by_us: bool) {
 		if peer == self.me {
 			return;
 		}
-		self.drop_link(peer, SyncError::LinkLost);
+		self.drop_link(peer, Syncs::Resume);
 		if self.links.len() >= MAX_LINKS {
 			return self.outputs.push_back(Output::Close {
 				peer,
@@ -106,14 +116,14 @@ impl Membership {
 	}
 
 	pub(super) fn on_link_down(&mut self, peer: PeerId) {
-		if self.drop_link(peer, SyncError::LinkLost) {
+		if self.drop_link(peer, Syncs::Resume) {
 			// One that was needed is dialled again.
 			self.overlay_is_old = true;
 		}
 	}
 
 	/// Forgets a link; `false` if there was none.
-	fn drop_link(&mut self, peer: PeerId, error: SyncError) -> bool {
+	fn drop_link(&mut self, peer: PeerId, syncs: Syncs) -> bool {
 		let Some(link) = self.links.remove(&peer) else {
 			return false;
 		};
@@ -131,13 +141,13 @@ impl Membership {
 		] {
 			self.timers.cancel(timer);
 		}
-		self.end_syncs(link.syncing, error);
+		self.end_syncs(peer, link.syncing, syncs);
 		true
 	}
 
 	/// Closes a link on our own account.
 	pub(super) fn close(&mut self, peer: PeerId, reason: CloseCode) {
-		if self.drop_link(peer, SyncError::LinkLost) {
+		if self.drop_link(peer, Syncs::Fail(SyncError::LinkLost)) {
 			self.outputs.push_back(Output::Close { peer, reason });
 			self.overlay_is_old = true;
 		}
@@ -250,7 +260,7 @@ impl Membership {
 			Some(None) => {}
 			Some(Some(start)) if start >= started_ms => {}
 			_ => {
-				if self.drop_link(peer, SyncError::LinkLost) {
+				if self.drop_link(peer, Syncs::Resume) {
 					self.overlay_is_old = true;
 				}
 				let restarted = Output::Incarnation { peer, started_ms };

@@ -2,7 +2,9 @@
 
 use {
 	super::{
-		Membership, Output, SyncError, SyncToken, Timer, identity::is_credible, links::MENTION_LEN,
+		Membership, Output, SyncError, SyncToken, Timer,
+		identity::is_credible,
+		links::{MENTION_LEN, Syncs},
 	},
 	crate::{
 		PeerId,
@@ -54,14 +56,21 @@ struct Current {
 
 impl Membership {
 	pub(super) fn sync_done(&mut self, token: SyncToken, result: Result<(), SyncError>) {
+		self.resumed_syncs.remove(&token);
 		self.outputs.push_back(Output::SyncDone { token, result });
 	}
 
 	/// The link is gone, and its syncs with it.
-	pub(super) fn end_syncs(&mut self, syncing: Syncing, error: SyncError) {
+	pub(super) fn end_syncs(&mut self, peer: PeerId, syncing: Syncing, syncs: Syncs) {
 		let current = syncing.current.into_iter().flat_map(|sync| sync.users);
 		for token in current.chain(syncing.waiting) {
-			self.sync_done(token, Err(error));
+			match syncs {
+				Syncs::Resume if self.resumed_syncs.insert(token) => {
+					self.sync_with(peer.into(), token);
+				}
+				Syncs::Resume => self.sync_done(token, Err(SyncError::LinkLost)),
+				Syncs::Fail(error) => self.sync_done(token, Err(error)),
+			}
 		}
 	}
 

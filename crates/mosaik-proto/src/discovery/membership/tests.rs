@@ -488,3 +488,62 @@ fn any_message() -> impl Strategy<Value = Message> {
 		(0..3u32).prop_map(|token| Message::Done { token }),
 	]
 }
+
+#[test]
+fn a_sync_outlives_one_link_and_fails_with_the_second() {
+	let mut node = node(1, 1_000_000);
+	let outputs =
+		|node: &mut Membership| -> Vec<Output> { std::iter::from_fn(|| node.poll()).collect() };
+	let up = Input::LinkUp {
+		peer: id(2),
+		opened_by_us: true,
+	};
+	let down = Input::LinkDown { peer: id(2) };
+	let start = at(SECOND);
+	node.handle(
+		start,
+		Input::SyncWith {
+			address: id(2).into(),
+			token: 7,
+		},
+	);
+	node.handle(start, up.clone());
+	outputs(&mut node);
+
+	// The other side opened one at the same time, and its link stays.
+	node.handle(
+		start,
+		Input::LinkUp {
+			peer: id(2),
+			opened_by_us: false,
+		},
+	);
+	let again = outputs(&mut node);
+	assert!(
+		!again
+			.iter()
+			.any(|output| matches!(output, Output::SyncDone { .. }))
+	);
+	let digest = |output: &Output| {
+		matches!(
+			output,
+			Output::Send {
+				message: Message::Digest(_),
+				..
+			}
+		)
+	};
+	assert!(again.iter().any(digest));
+
+	node.handle(start, down);
+	let lost = |output: &Output| {
+		matches!(
+			output,
+			Output::SyncDone {
+				token: 7,
+				result: Err(SyncError::LinkLost)
+			}
+		)
+	};
+	assert!(outputs(&mut node).iter().any(lost));
+}
