@@ -298,6 +298,15 @@ impl Outlet {
 		})
 	}
 
+	/// A consumer's entry has changed: conditions may count it differently.
+	pub(super) fn update(&self, slot: &Slot, peer: PeerInfo) {
+		let mut inner = self.lock();
+		if let Some(subscriber) = inner.subscribers.get_mut(&slot.key) {
+			subscriber.info = subscriber.info.clone().with_peer(peer);
+			self.publish(&inner);
+		}
+	}
+
 	/// Removes a consumer. Returns how many datums it did not get.
 	pub(super) fn unsubscribe(&self, slot: &Slot) {
 		let mut inner = self.lock();
@@ -334,14 +343,16 @@ impl Outlet {
 
 	/// Publishes the set of consumers and whether they suffice to be online.
 	fn publish(&self, inner: &Inner) {
-		let channels = inner
+		let channels: Channels<ChannelInfo> = inner
 			.subscribers
 			.values()
-			.map(|subscriber| subscriber.info.clone());
-		self.channels.send_replace(channels.collect());
-		self.metrics.consumers.set(inner.subscribers.len() as f64);
-		let online = !self.is_closed() && self.online_when.is_condition_met();
+			.map(|subscriber| subscriber.info.clone())
+			.collect();
+		let online = !self.is_closed() && self.online_when.holds(&channels);
+		// First, so that who was told of a subscription finds it so.
 		self.online.store(online, Ordering::Release);
+		self.channels.send_replace(channels);
+		self.metrics.consumers.set(inner.subscribers.len() as f64);
 		self.online_watch
 			.send_if_modified(|current| std::mem::replace(current, online) != online);
 	}
