@@ -67,8 +67,14 @@ impl Membership {
 		if peer == self.me {
 			return;
 		}
+		// If both sides dialled, the second link is no reason to fail a sync.
+		let replaced = self.links.get_mut(&peer);
+		let users = replaced.map_or_else(Vec::new, |link| link.syncing.take_users());
 		self.drop_link(peer, SyncError::LinkLost);
 		if self.links.len() >= MAX_LINKS {
+			for token in users.into_iter().chain(self.dial_ended(peer)) {
+				self.sync_done(token, Err(SyncError::Unreachable));
+			}
 			return self.outputs.push_back(Output::Close {
 				peer,
 				reason: CloseCode::Overloaded,
@@ -76,6 +82,7 @@ impl Membership {
 		}
 		let mut syncing = Syncing::default();
 		syncing.waiting = self.dial_ended(peer);
+		syncing.waiting.extend(users);
 		let now = self.now.mono;
 		let link = Link {
 			opened_by_us,

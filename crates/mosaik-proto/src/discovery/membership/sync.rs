@@ -28,7 +28,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// While changes arrive, catalogs differ anyway; but not for this long.
-const RESTLESS_MAX: Duration = Duration::from_secs(10);
+const RESTLESS_MAX: Duration = Duration::from_secs(5);
 
 /// The syncs of one link.
 #[derive(Debug, Default)]
@@ -41,6 +41,19 @@ pub(super) struct Syncing {
 	differs_since: Option<Instant>,
 	not_before: Instant,
 	pause: Duration,
+}
+
+impl Syncing {
+	/// The users who wait for a sync to end or to begin.
+	fn into_tokens(self) -> impl Iterator<Item = SyncToken> {
+		let current = self.current.into_iter().flat_map(|sync| sync.users);
+		current.chain(self.waiting)
+	}
+
+	/// Takes the users away: another link takes this one's place.
+	pub(super) fn take_users(&mut self) -> Vec<SyncToken> {
+		std::mem::take(self).into_tokens().collect()
+	}
 }
 
 #[derive(Debug)]
@@ -59,8 +72,7 @@ impl Membership {
 
 	/// The link is gone, and its syncs with it.
 	pub(super) fn end_syncs(&mut self, syncing: Syncing, error: SyncError) {
-		let current = syncing.current.into_iter().flat_map(|sync| sync.users);
-		for token in current.chain(syncing.waiting) {
+		for token in syncing.into_tokens() {
 			self.sync_done(token, Err(error));
 		}
 	}
