@@ -136,6 +136,28 @@ fn a_pause_of_five_seconds_goes_unnoticed() {
 	}
 }
 
+/// The one that slept is the only one to know the dead, the new ones the only
+/// ones not to know that they are dead.
+#[test]
+fn who_slept_long_does_not_bring_back_the_dead() {
+	for seed in 0..10 {
+		let mut sim = world(seed, 30);
+		sim.pause(5, SECOND * 40);
+		sim.run_for(SECOND);
+		for dead in 10..20 {
+			sim.crash(dead);
+		}
+		sim.run_for(SECOND * 30);
+		for _ in 0..10 {
+			sim.add(&[0, 1]);
+		}
+		sim.run_for(SECOND * 9);
+		sim.resume(5);
+		sim.run_until_converged(SECOND * 20).unwrap();
+		assert_sound(&sim);
+	}
+}
+
 #[test]
 fn islands_cut_for_a_minute_merge_by_themselves() {
 	for (seed, island) in [(1, 25), (2, 1), (3, 5)] {
