@@ -28,6 +28,10 @@ const MAX_LINKS: usize = 512;
 /// enough to sync and so to learn of others to link to.
 const LEASE: Duration = Duration::from_secs(3);
 
+/// How long a node that lost its last link waits before it tries all ways into
+/// the network again.
+const ALONE: Duration = Duration::from_millis(500);
+
 /// How long a link must be silent to be given up, in ping intervals.
 const SILENCE: u32 = 3;
 
@@ -139,6 +143,11 @@ impl Membership {
 			self.timers.cancel(timer);
 		}
 		self.end_syncs(link.syncing, error);
+		if self.links.is_empty() {
+			// Turned away by a busy peer, perhaps: do not wait for long.
+			let soon = self.jittered(ALONE);
+			self.timers.set(Timer::Lost, self.now.mono + soon);
+		}
 		true
 	}
 
