@@ -25,9 +25,6 @@ pub(crate) async fn network(id: NetworkId) -> Network {
 }
 
 pub(crate) async fn run(table: &mut Table, rounds: usize) {
-		bulk(table, rounds, 8_000).await;
-		return fixed::<1024>(table, rounds, 250_000).await;
-	}
 	fixed::<32>(table, rounds, 1_500_000).await;
 	fixed::<256>(table, rounds, 600_000).await;
 	fixed::<1024>(table, rounds, 250_000).await;
