@@ -30,7 +30,7 @@ use {
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long what was sent may take to arrive after the end of the stream.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a consumer's latest entry may take before it is asked to exchange
 /// catalogs.
