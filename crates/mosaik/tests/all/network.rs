@@ -146,13 +146,14 @@ async fn shutdown_waits_until_everything_has_ended() {
 	let mut events = n0.discovery().events();
 	let sockets = n1.local().endpoint().bound_sockets();
 	within(2 * SECOND, "shutdown", n1.shutdown()).await;
-	for socket in sockets {
-		UdpSocket::bind(socket).unwrap();
-	}
 	within(SECOND, "departure", departed(&mut events, n1.local().id())).await;
 	within(SECOND, "shutdown again", n1.shutdown()).await;
 	let error = soon("an error", n1.discovery().sync_with(n0.local().addr())).await;
 	assert!(error.is_err());
+	drop(n1);
+	for socket in sockets {
+		eventually("the port is free", || UdpSocket::bind(socket).is_ok()).await;
+	}
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +190,10 @@ async fn a_restarted_node_is_reached_again_by_discovery_and_streams() {
 	let started = n1.discovery().me().started_at();
 	let ports = n1.local().endpoint().bound_sockets();
 	n1.shutdown().await;
+	drop((producer, n1));
+	for port in &ports {
+		eventually("the port is free", || UdpSocket::bind(port).is_ok()).await;
+	}
 	// Whatever the system hands out next, these are taken.
 	let _taken: Vec<_> = ports
 		.iter()
