@@ -85,9 +85,6 @@ async fn metrics_are_served_as_text_at_any_get() {
 		("mosaik_discovery_peers_departed", Some(0.0)),
 		("mosaik_discovery_catalog_syncs", None),
 		("mosaik_discovery_gossip_neighbors", Some(1.0)),
-		("mosaik_network_connections_opened", None),
-		("mosaik_network_egress_bytes", None),
-		("mosaik_network_ingress_bytes", None),
 	] {
 		let found = value(&text, name, network);
 		assert!(found.is_some(), "{name} is missing:\n{text}");
