@@ -114,6 +114,9 @@ pub struct Digest {
 	pub token: u32,
 	/// The sum of each bucket, [`BUCKETS`](super::BUCKETS) of them.
 	pub buckets: Vec<u64>,
+	/// Whether the sender is new or slept long: it wants to know of all the
+	/// dead, also where the living are the same.
+	pub fresh: bool,
 }
 
 /// The contents of some buckets.

@@ -23,6 +23,9 @@ use {
 /// How far the clocks of nodes are off at most, either way.
 const SKEW_MS: i64 = 10 * 60 * 1000;
 
+/// The longest pause that must go unnoticed.
+const LIMIT: Duration = Duration::from_secs(5);
+
 /// A world of members under the eyes of the invariants.
 #[derive(Debug)]
 pub struct Sim {
@@ -38,6 +41,8 @@ pub struct Sim {
 	pub told: BTreeMap<&'static str, u64>,
 	/// When each node last said that a peer departed.
 	departures: BTreeMap<(Node, Node), Instant>,
+	/// When pauses of nodes ended.
+	paused: BTreeMap<Node, Instant>,
 	echo: bool,
 }
 
@@ -58,6 +63,7 @@ impl Sim {
 			violations: Vec::new(),
 			told: BTreeMap::new(),
 			departures: BTreeMap::new(),
+			paused: BTreeMap::new(),
 			echo: false,
 		}
 	}
@@ -134,7 +140,10 @@ impl Sim {
 	/// Stops a node without killing it. A pause of up to five seconds must go
 	/// unnoticed.
 	pub fn pause(&mut self, node: Node, time: Duration) {
-		if time > Duration::from_secs(5) {
+		// Two short pauses in a row are a long one.
+		let rested = self.paused.insert(node, self.now() + time);
+		let tired = rested.is_some_and(|rested| self.now().since(rested) < LIMIT * 2);
+		if time > LIMIT || tired {
 			self.no_flap.excuse(node, self.now() + time);
 		}
 		self.world.pause(node);

@@ -11,8 +11,8 @@
 //! received, never with what was announced. A length over the limit is an error
 //! before anything is allocated for it.
 //!
-//! Whoever pauses between frames reads ahead meanwhile, see
-//! [`FrameReader::read_ahead`]: this is no optimisation.
+//! Whoever pauses between frames must have its peer pause as well, see
+//! [`STREAM_WINDOW`](super::endpoint::STREAM_WINDOW).
 //!
 //! [`FrameBuffer`] is the part without IO. A small frame keeps the chunk that it
 //! is a slice of alive (a packet, about 1.4 kB): copy what is kept for long.
@@ -244,16 +244,6 @@ enum End {
 	Failed(ReadError),
 }
 
-/// Why [`FrameReader::read_ahead`] has returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadAhead {
-	/// As much waits as may.
-	Full,
-	/// Nothing more will come. What waits can still be taken, and reading on
-	/// tells how the stream ended.
-	Ended,
-}
-
 /// Reads frames from a QUIC stream.
 #[derive(Debug)]
 pub(crate) struct FrameReader {
@@ -308,27 +298,6 @@ impl FrameReader {
 				Some(chunk) => self.on_chunk(chunk),
 				None => return Ok(None),
 			}
-		}
-	}
-
-	/// Goes on receiving while nobody takes frames, until `max` bytes wait here
-	/// or the stream has ended. Cancellation safe.
-	///
-	/// A reader that has to wait for its user must wait for this at the same
-	/// time: noq 1.4 ends the whole connection when 2,048 packets of one stream
-	/// are unread, which is not much if each carries one small message. When
-	/// this returns `Full`, the reader takes frames at once or
-	/// [stops](Self::stop) the stream as too slow.
-	pub(crate) async fn read_ahead(&mut self, max: usize) -> ReadAhead {
-		loop {
-			if self.end.is_some() {
-				return ReadAhead::Ended;
-			}
-			if self.buffer.len() >= max {
-				return ReadAhead::Full;
-			}
-			let chunk = self.stream.read_chunk(usize::MAX).await;
-			self.on_chunk(chunk);
 		}
 	}
 

@@ -31,7 +31,7 @@ use {
 	bytes::Bytes,
 	iroh::{Endpoint, address_lookup::MemoryLookup, endpoint::Connection},
 	mosaik_proto::{
-		EndpointAddr, PeerId,
+		EndpointAddr, PeerId, TransportAddr,
 		id::NetworkId,
 		wire::{CloseCode, WIRE_VERSIONS},
 	},
@@ -300,7 +300,11 @@ impl Peers {
 		Some(PathInfo {
 			rtt: path.rtt(),
 			relay: path.is_relay(),
-			remote: path.remote_addr().to_string(),
+			remote: match path.remote_addr() {
+				TransportAddr::Ip(addr) => addr.to_string(),
+				TransportAddr::Relay(url) => url.to_string(),
+				other => other.to_string(),
+			},
 		})
 	}
 

@@ -222,9 +222,13 @@ impl Membership {
 		let first = link.incarnation.replace(started_ms).is_none();
 		let opened_by_us = link.opened_by_us;
 		if let Some(known) = self.catalog.find(&from)
-			&& known.update_version().started_ms() > started_ms
+			&& known.update_version() > hello.version
 		{
-			return self.announce_incarnation(from, known.update_version().started_ms());
+			// A new life with a slower clock: it has to step over its former one.
+			let version = known.update_version();
+			self.outbox(from, |outbox| {
+				outbox.suspects.insert(*from, version);
+			});
 		}
 		if let Some(version) = self.tombstones.version(&from)
 			&& version >= hello.version

@@ -256,7 +256,8 @@ impl Membership {
 		}
 		self.flush_unsent();
 		if std::mem::take(&mut self.catalog_is_old) {
-			self.outputs.push_back(Output::CatalogChanged);
+			// Ahead of the events: whoever hears of a change finds it in the catalog.
+			self.outputs.push_front(Output::CatalogChanged);
 		}
 	}
 

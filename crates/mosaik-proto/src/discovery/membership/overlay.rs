@@ -323,22 +323,28 @@ impl Membership {
 	}
 
 	/// Dials one of the lost: two islands merge as soon as one reaches the other.
+	/// Without any link, all ways into the network are tried.
 	pub(super) fn redial_lost(&mut self) {
 		let seeds = self.lost.seeds().iter();
 		let seeds = seeds.filter(|(id, _)| !self.catalog.contains(id));
-		let seeds: Vec<&EndpointAddr> = seeds.map(|(_, address)| address).collect();
+		let seeds: Vec<EndpointAddr> = seeds.map(|(_, address)| address.clone()).collect();
 		let lost = self.lost.len();
-		let chosen = if !seeds.is_empty() && (lost == 0 || self.rng.random()) {
-			Some(seeds[self.rng.random_range(0..seeds.len())])
-		} else if lost > 0 {
-			self.lost.nth(self.rng.random_range(0..lost))
-		} else {
-			None
-		};
-		let Some(address) = chosen.cloned() else {
+		if seeds.is_empty() && lost == 0 {
 			return;
-		};
-		self.want_dial(address, Duration::ZERO);
+		}
+		if self.links.is_empty() {
+			for address in seeds {
+				self.want_dial(address, Duration::ZERO);
+			}
+		} else if !seeds.is_empty() && (lost == 0 || self.rng.random()) {
+			let chosen = self.rng.random_range(0..seeds.len());
+			self.want_dial(seeds[chosen].clone(), Duration::ZERO);
+		}
+		if lost > 0
+			&& let Some(address) = self.lost.nth(self.rng.random_range(0..lost)).cloned()
+		{
+			self.want_dial(address, Duration::ZERO);
+		}
 		self.search_lost();
 	}
 }

@@ -112,7 +112,13 @@ impl Membership {
 			useful: false,
 		});
 		let buckets = self.fingerprint.buckets().to_vec();
-		self.send(peer, Message::Digest(Digest { token, buckets }));
+		let fresh = self.stats.syncs == 0 || self.drowsy_until.is_some();
+		let digest = Digest {
+			token,
+			buckets,
+			fresh,
+		};
+		self.send(peer, Message::Digest(digest));
 		self.sync_progressed(peer);
 	}
 
@@ -165,7 +171,8 @@ impl Membership {
 			return self.violation(from);
 		}
 		let ours = self.fingerprint.buckets();
-		let differs = |&n: &usize| ours[n] != digest.buckets[n];
+		let dead = |n| self.tombstones.range(bucket_range(n)).next().is_some();
+		let differs = |&n: &usize| ours[n] != digest.buckets[n] || (digest.fresh && dead(n));
 		let differing: Vec<usize> = (0..BUCKETS).filter(differs).collect();
 		let mut lists = Lists {
 			token: digest.token,

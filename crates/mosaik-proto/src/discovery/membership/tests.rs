@@ -259,6 +259,55 @@ fn two_processes_with_one_key_do_not_storm() {
 }
 
 #[test]
+fn a_restart_with_a_slower_clock_steps_over_the_former_life() {
+	let mut nodes = Nodes::joined(5);
+	nodes.dead.insert(id(3));
+	nodes.run(SECOND);
+	let old = nodes.get(id(3)).local().update_version();
+	*nodes.get(id(3)) = node(3, 400);
+	nodes.dead.remove(&id(3));
+	nodes.give(id(3), Input::Candidate(id(1).into()));
+	nodes.run(SECOND * 2);
+	assert!(nodes.get(id(3)).local().update_version() > old);
+	for node in &nodes.nodes {
+		assert_eq!(node.catalog().peers_count(), 4);
+	}
+	nodes.run(SECOND * 30);
+	for n in 1..=5 {
+		assert_eq!(nodes.departures(id(n)), 0, "peer {n}");
+	}
+}
+
+#[test]
+fn the_ways_in_are_tried_again_and_again() {
+	let mut one = node(1, 0);
+	let mut dialled = BTreeMap::new();
+	for n in 2..5 {
+		one.handle(at(SECOND), Input::Candidate(id(n).into()));
+	}
+	one.handle(
+		at(SECOND),
+		Input::LinkUp {
+			peer: id(2),
+			opened_by_us: true,
+		},
+	);
+	one.handle(at(SECOND), Input::LinkDown { peer: id(2) });
+	for second in 2..400 {
+		let now = at(SECOND * second);
+		one.handle(now, Input::Tick);
+		while let Some(output) = one.poll() {
+			if let Output::Dial(address) = output {
+				*dialled.entry(address.id).or_insert(0) += 1;
+				one.handle(now, Input::DialFailed { peer: address.id });
+			}
+		}
+	}
+	assert!(dialled.values().all(|&times| times > 5), "{dialled:?}");
+	assert_eq!(dialled.len(), 3);
+}
+
+#[test]
 fn a_forged_entry_costs_the_link() {
 	let mut one = node(1, 0);
 	let peer = id(2);
@@ -465,9 +514,14 @@ fn any_message() -> impl Strategy<Value = Message> {
 		keys.clone().prop_map(Message::Pull),
 		(
 			any::<u32>(),
-			proptest::collection::vec(any::<u64>(), 60..66)
+			proptest::collection::vec(any::<u64>(), 60..66),
+			any::<bool>()
 		)
-			.prop_map(|(token, buckets)| Message::Digest(Digest { token, buckets })),
+			.prop_map(|(token, buckets, fresh)| Message::Digest(Digest {
+				token,
+				buckets,
+				fresh
+			})),
 		(
 			0..3u32,
 			any::<u64>(),

@@ -15,16 +15,16 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// See the [module](self).
 ///
-/// While the network is cut, and a little longer, one side may tell the other of
-/// those that died on it unknown to it. But who saw a peer depart after its death
-/// never sees it again.
+/// Who saw a peer depart after its death never sees it again. But while the
+/// network is cut, and a little longer, one side may tell the other of those that
+/// died on it, with last words that the other has not heard.
 #[derive(Debug, Default)]
 pub struct NoResurrection {
 	dead: BTreeMap<Node, Instant>,
 	/// Who saw which of the dead depart.
 	seen: BTreeSet<(Node, Node)>,
 	storm: bool,
-	calm_since: Instant,
+	calm_since: Option<Instant>,
 }
 
 impl NoResurrection {
@@ -52,7 +52,7 @@ impl NoResurrection {
 	/// The network is whole again.
 	pub const fn calm(&mut self, now: Instant) {
 		self.storm = false;
-		self.calm_since = now;
+		self.calm_since = Some(now);
 	}
 
 	/// A node said that a peer departed.
@@ -66,8 +66,9 @@ impl NoResurrection {
 	pub fn discovered(&self, at: Instant, node: Node, peer: Node) -> Option<Violation> {
 		let died = *self.dead.get(&peer)?;
 		let known_dead = self.seen.contains(&(node, peer));
-		let late = !self.storm && at > died.max(self.calm_since) + GRACE;
-		(known_dead || late).then(|| Violation {
+		let stormy = self.storm || self.calm_since.is_some_and(|calm| at <= calm + GRACE);
+		let late = at > died + GRACE;
+		(!stormy && (known_dead || late)).then(|| Violation {
 			invariant: "no resurrection",
 			at: Some(at),
 			what: format!("node {node} discovered {peer}, dead since {} us", died.0),
@@ -92,12 +93,14 @@ mod tests {
 		assert!(dead.discovered(at(26), 0, 1).is_some());
 		dead.storm();
 		assert!(dead.discovered(at(50), 0, 1).is_none());
-		dead.departed(0, 1);
-		assert!(dead.discovered(at(50), 0, 1).is_some());
 		dead.calm(at(60));
 		assert!(dead.discovered(at(70), 2, 1).is_none());
 		assert!(dead.discovered(at(80), 2, 1).is_some());
 		dead.lives(1);
 		assert!(dead.discovered(at(90), 2, 1).is_none());
+		dead.died(1, at(100));
+		dead.departed(0, 1);
+		assert!(dead.discovered(at(101), 2, 1).is_none());
+		assert!(dead.discovered(at(101), 0, 1).is_some());
 	}
 }

@@ -75,7 +75,9 @@ impl Link {
 			tokio::select! {
 				biased;
 				() = read_over.cancelled() => {}
-				_ = read_closed.changed() => {}
+				// Not when the handle is dropped: the writer is to finish then, and
+				// takes our end for a reason not to.
+				Ok(_) = read_closed.wait_for(Option::is_some) => {}
 				() = read(&reader, id, peer, recv) => {}
 			}
 			read_over.cancel();

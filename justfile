@@ -1,0 +1,23 @@
+# What CI runs; changes nothing.
+verify:
+	.ci/run
+
+# Rewrites what can be put right by a tool.
+fix:
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty
+
+test *filter:
+	cargo test --workspace {{filter}}
+
+# A long simulation: `just sim 1000` tries a thousand seeds.
+sim seeds="100":
+	cargo run --release -p mosaik-sim -- discovery --seed 1 --seeds {{seeds}}
+
+bench *args:
+	cargo bench -p mosaik --bench streams -- {{args}}
+
+# Accepts recorded outputs; then read the diff.
+bless:
+	BLESS=1 cargo test -p mosaik-proto --test golden
+	TRYBUILD=overwrite cargo test -p mosaik-macros --test ui
