@@ -257,6 +257,6 @@ async fn a_node_that_was_killed_and_restarted_is_reached_again() {
 		producer.send(2).await.unwrap();
 		assert_eq!(consumer.next().await, Some(2));
 	};
-	within(2 * SECOND, "back", back).await;
+	within(5 * SECOND, "back", back).await;
 	drop(parts);
 }

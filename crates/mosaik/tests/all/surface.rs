@@ -3,13 +3,7 @@
 
 use {
 	chrono::{DateTime, Utc},
-	mosaik::{
-		discovery, network,
-		primitives::{self, *},
-		streams,
-		tickets::{self, *},
-		*,
-	},
+	mosaik::{discovery, network, primitives::*, streams, tickets::*, *},
 	serde::{Serialize, de::DeserializeOwned},
 	std::{
 		collections::{BTreeMap, BTreeSet},
@@ -120,9 +114,9 @@ fn primitives_have_their_items() {
 	];
 	let _: [Digest; 3] = [GroupId::zero(), StoreId::zero(), FunctionId::zero()];
 	let _: (Short<&Digest>, Redacted<&Digest>) = (ids[0].short(), ids[0].redacted());
-	let bytes: Result<Bytes, primitives::EncodeError> = try_serialize(&1_u8);
-	let _: Result<u8, primitives::DecodeError> = deserialize(bytes.unwrap());
-	let _: Result<(), primitives::EncodeError> = try_serialize_to_writer(&1_u8, &mut Vec::new());
+	let bytes: Result<Bytes, EncodeError> = try_serialize(&1_u8);
+	let _: Result<u8, DecodeError> = deserialize(bytes.unwrap());
+	let _: Result<(), EncodeError> = try_serialize_to_writer(&1_u8, &mut Vec::new());
 	let _: Result<Bytes, postcard::Error> = Datum::encode(&1_u8);
 	let _: Result<u8, postcard::Error> = Datum::decode(&[1]);
 	let _: StreamId = u8::derived_stream_id();
@@ -163,7 +157,7 @@ fn tickets_have_their_items() {
 	assert!(moments.is_sorted());
 	assert!(moments[0].is_expired() && !moments[1].is_expired());
 	let _: Option<Duration> = NEVER.remaining();
-	let _: tickets::InvalidTicket = InvalidTicket;
+	let _: InvalidTicket = InvalidTicket;
 }
 
 /// Never called: it compiles or it does not.
