@@ -312,9 +312,9 @@ impl Outlet {
 		let mut inner = self.lock();
 		let missed = inner.fanout.unsubscribe(slot.key);
 		inner.subscribers.remove(&slot.key);
-		slot.state.send_replace(State::Terminated);
 		self.publish(&inner);
 		drop(inner);
+		slot.state.send_replace(State::Terminated);
 		self.metrics.dropped.increment(missed);
 		self.room.notify_waiters();
 	}
