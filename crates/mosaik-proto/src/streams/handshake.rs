@@ -2,6 +2,7 @@
 
 use {
 	crate::{
+		discovery::PeerEntryVersion,
 		id::StreamId,
 		wire::{CloseCode, Datum},
 	},
@@ -26,6 +27,9 @@ pub struct Subscribe {
 	pub stream: StreamId,
 	/// Which of its datums to send.
 	pub criteria: Criteria,
+	/// The consumer's entry that is to be judged, or a later one: the producer
+	/// may have one from before a tag or a ticket was added.
+	pub version: PeerEntryVersion,
 }
 
 /// The first frame back, from the producer. Datums follow if it accepts.

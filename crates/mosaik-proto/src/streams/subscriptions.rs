@@ -62,17 +62,17 @@ enum State {
 	Active,
 	/// The next attempt is due then.
 	Waiting { until: Instant, sync: bool },
-	/// Given up under these versions of the two entries.
-	Refused {
-		theirs: PeerEntryVersion,
-		ours: PeerEntryVersion,
-	},
+	/// Given up until one of the two entries changes.
+	Refused,
 }
 
 struct Subscription {
 	state: State,
 	eligible: bool,
 	version: PeerEntryVersion,
+	/// The versions of the two entries when the latest attempt began: theirs and
+	/// ours.
+	attempted: (PeerEntryVersion, PeerEntryVersion),
 	backoff: Box<dyn Backoff>,
 }
 
@@ -115,6 +115,7 @@ impl Subscriptions {
 					state: State::Active,
 					eligible: true,
 					version,
+					attempted: (version, ours),
 					backoff: (self.new_backoff)(),
 				}
 			});
@@ -123,9 +124,10 @@ impl Subscriptions {
 			let again = match subscription.state {
 				State::Active => false,
 				State::Waiting { .. } => restarted,
-				State::Refused { theirs, ours } => theirs != version || ours != self.local,
+				State::Refused => subscription.attempted != (version, ours),
 			};
 			if again {
+				subscription.attempted = (version, ours);
 				subscription.backoff.reset();
 				subscription.state = State::Active;
 				self.outputs
@@ -142,6 +144,14 @@ impl Subscriptions {
 			self.peers.remove(&peer);
 			return;
 		}
+		let current = (subscription.version, self.local);
+		if outcome == Outcome::Verdict && subscription.attempted != current {
+			// The verdict is about entries that have changed since.
+			subscription.attempted = current;
+			self.outputs
+				.push_back(Output::Subscribe { peer, sync: false });
+			return;
+		}
 		let pause = match outcome {
 			Outcome::Verdict => None,
 			Outcome::Retry | Outcome::SyncFirst => subscription.backoff.next_backoff(),
@@ -153,10 +163,7 @@ impl Subscriptions {
 			}
 		} else {
 			self.outputs.push_back(Output::GaveUp(peer));
-			State::Refused {
-				theirs: subscription.version,
-				ours: self.local,
-			}
+			State::Refused
 		};
 	}
 
@@ -166,6 +173,7 @@ impl Subscriptions {
 				&& until <= now.mono
 			{
 				subscription.state = State::Active;
+				subscription.attempted = (subscription.version, self.local);
 				self.outputs
 					.push_back(Output::Subscribe { peer: *peer, sync });
 			}

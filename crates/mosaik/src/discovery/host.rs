@@ -67,6 +67,7 @@ impl Host {
 	}
 
 	/// In a folder of the caller's choice.
+	#[cfg(test)]
 	#[must_use]
 	pub(crate) fn with_folder(mut self, folder: impl Into<PathBuf>) -> Self {
 		self.folder = Some(folder.into());

@@ -190,6 +190,10 @@ async fn build(config: NetworkConfig) -> Result<Network, NetworkError> {
 		tasks.clone(),
 		Limits::default(),
 	);
+	tasks.spawn(
+		"network.metrics",
+		super::metrics::count(network, peers.clone(), tasks.clone()),
+	);
 	let discovery = discovery::Discovery::start(
 		local.clone(),
 		started_ms,

@@ -37,8 +37,8 @@ pub(crate) const MAX_LANES_PER_PEER: u32 = 1_024;
 /// stream buffer") when one stream holds more than 2,048 unread packets: its
 /// buffer never merges packets that are mostly payload. Bulk data fills this
 /// window with about 1,100 packets, and packets sent twice count twice. Small
-/// messages, a packet each, reach the limit long before the window: a reader
-/// that pauses must [read ahead](super::frame::FrameReader::read_ahead).
+/// messages, a packet each, reach the limit long before the window: a protocol
+/// whose reader may pause counts packets (`mosaik_proto::streams::Credit`).
 pub(crate) const STREAM_WINDOW: u32 = 1_310_720;
 
 /// How much a peer may send on all its lanes ahead of their readers, in bytes:

@@ -11,8 +11,8 @@
 //! received, never with what was announced. A length over the limit is an error
 //! before anything is allocated for it.
 //!
-//! Whoever pauses between frames reads ahead meanwhile, see
-//! [`FrameReader::read_ahead`]: this is no optimisation.
+//! Whoever pauses between frames must have its peer pause as well, see
+//! [`STREAM_WINDOW`](super::endpoint::STREAM_WINDOW).
 //!
 //! [`FrameBuffer`] is the part without IO. A small frame keeps the chunk that it
 //! is a slice of alive (a packet, about 1.4 kB): copy what is kept for long.
@@ -152,6 +152,9 @@ pub(crate) fn application_code(error: &ConnectionError) -> Option<CloseCode> {
 	}
 }
 
+/// By how much a frame that crosses chunks is given room at most, in bytes.
+const ASSEMBLY_STEP: usize = 64 * 1024;
+
 /// Takes frames out of chunks, without IO.
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuffer {
@@ -208,6 +211,11 @@ impl FrameBuffer {
 		let length = frame_length(self.header, limit)?;
 		let missing = length.saturating_sub(self.partial.len());
 		if self.chunk.len() < missing {
+			// In steps, so that a peer that announces much and sends little gets
+			// little of our memory.
+			if self.partial.capacity() - self.partial.len() < self.chunk.len() {
+				self.partial.reserve(missing.min(ASSEMBLY_STEP));
+			}
 			self.partial.extend_from_slice(&self.chunk);
 			self.chunk.clear();
 			return Ok(None);
@@ -242,16 +250,6 @@ impl FrameBuffer {
 enum End {
 	Clean,
 	Failed(ReadError),
-}
-
-/// Why [`FrameReader::read_ahead`] has returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReadAhead {
-	/// As much waits as may.
-	Full,
-	/// Nothing more will come. What waits can still be taken, and reading on
-	/// tells how the stream ended.
-	Ended,
 }
 
 /// Reads frames from a QUIC stream.
@@ -308,27 +306,6 @@ impl FrameReader {
 				Some(chunk) => self.on_chunk(chunk),
 				None => return Ok(None),
 			}
-		}
-	}
-
-	/// Goes on receiving while nobody takes frames, until `max` bytes wait here
-	/// or the stream has ended. Cancellation safe.
-	///
-	/// A reader that has to wait for its user must wait for this at the same
-	/// time: noq 1.4 ends the whole connection when 2,048 packets of one stream
-	/// are unread, which is not much if each carries one small message. When
-	/// this returns `Full`, the reader takes frames at once or
-	/// [stops](Self::stop) the stream as too slow.
-	pub(crate) async fn read_ahead(&mut self, max: usize) -> ReadAhead {
-		loop {
-			if self.end.is_some() {
-				return ReadAhead::Ended;
-			}
-			if self.buffer.len() >= max {
-				return ReadAhead::Full;
-			}
-			let chunk = self.stream.read_chunk(usize::MAX).await;
-			self.on_chunk(chunk);
 		}
 	}
 

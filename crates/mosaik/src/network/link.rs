@@ -72,6 +72,7 @@ impl LaneGuard {
 	}
 
 	/// When the peer started, by its own clock.
+	#[cfg(test)]
 	pub(crate) fn started_ms(&self) -> u64 {
 		self.0.incarnation.started_ms
 	}
@@ -82,6 +83,7 @@ impl LaneGuard {
 	}
 
 	/// Waits until the connection ends; the code is `None` if the peer vanished.
+	#[cfg(test)]
 	pub(crate) async fn closed(&self) -> Option<CloseCode> {
 		self.0.conn.closed().await;
 		self.0.close_code()
@@ -89,6 +91,7 @@ impl LaneGuard {
 
 	/// A secret that only the two ends of this connection know, for proofs that
 	/// are worth nothing on another one. `None` if the connection has ended.
+	#[cfg(test)]
 	pub(crate) fn export_keying_material(&self, label: &[u8], context: &[u8]) -> Option<[u8; 32]> {
 		let mut secret = [0; 32];
 		let exported = self

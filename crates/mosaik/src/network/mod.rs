@@ -23,6 +23,7 @@ pub(crate) mod frame;
 mod hello;
 pub(crate) mod link;
 mod local;
+mod metrics;
 mod node;
 pub(crate) mod peer;
 mod peer_addr;

@@ -5,9 +5,7 @@ use {
 		ALPN, Protocol,
 		endpoint::{EndpointConfig, bind, loopback_addr},
 		error::OpenError,
-		frame::{
-			FrameReader, ReadAhead, ReadError, WriteError, close_code, write_frame, write_frames,
-		},
+		frame::{FrameReader, ReadError, WriteError, close_code, write_frame, write_frames},
 		hello::{Control, Hello, Incarnation, Welcome},
 		link::Lane,
 		peer::{Identity, Incoming, Limits, PeerEvent, Peers},
@@ -695,7 +693,7 @@ async fn a_node_that_leaves_says_so_and_leaves_nothing() {
 		let (peers, addr) = (b.peers.clone(), b.addr.clone());
 		if by_cancel {
 			// As when the last handle is dropped.
-			drop(b.tasks.cancel_on_drop());
+			b.tasks.cancel();
 			timeout(PATIENCE, b.tasks.shutdown()).await.unwrap();
 			assert_eq!(b.tasks.len(), 0);
 		} else {
@@ -777,35 +775,4 @@ async fn an_abused_control_stream_ends_the_connection() {
 	}
 	assert_eq!(node.tasks.panicked(), 0);
 	node.stop().await;
-}
-
-/// QUIC would end the connection at 2,048 unread packets.
-#[tokio::test]
-async fn a_reader_that_pauses_reads_ahead() {
-	const MESSAGES: usize = 3_000;
-	let (a, b) = (Node::new().await, Node::new().await);
-	let mut lanes = b.peers.accept(Protocol::Streams);
-	let mut lane = a.open(&b).await.unwrap();
-	let mut theirs = lanes.recv().await.unwrap().lane;
-	let write = async {
-		for _ in 0..MESSAGES {
-			let message = Bytes::from_static(&[7; 100]);
-			write_frame(&mut lane.send, message).await.unwrap();
-			// Lets the connection send a packet for this one.
-			tokio::time::sleep(Duration::from_micros(1)).await;
-		}
-		lane.send.finish().unwrap();
-	};
-	let ahead = theirs.recv.read_ahead(MESSAGES * 104);
-	let ((), ahead) = timeout(PATIENCE, async { futures::join!(write, ahead) })
-		.await
-		.unwrap();
-	assert!(matches!(ahead, ReadAhead::Full | ReadAhead::Ended));
-	for _ in 0..MESSAGES {
-		assert_eq!(theirs.recv.next(100).await.unwrap().unwrap(), &[7; 100][..]);
-	}
-	assert!(theirs.recv.next(100).await.unwrap().is_none());
-	assert_eq!(theirs.recv.read_ahead(1).await, ReadAhead::Ended);
-	a.stop().await;
-	b.stop().await;
 }

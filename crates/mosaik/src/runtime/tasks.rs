@@ -13,11 +13,7 @@
 use {
 	futures::FutureExt,
 	std::{any::Any, fmt, future::Future, panic::AssertUnwindSafe, sync::Arc},
-	tokio::{
-		runtime::Handle,
-		sync::watch,
-		task::{AbortHandle, JoinHandle},
-	},
+	tokio::{runtime::Handle, sync::watch, task::AbortHandle},
 	tokio_util::{sync::CancellationToken, task::TaskTracker},
 	tracing::{Instrument, error, info_span},
 };
@@ -64,7 +60,7 @@ impl Tasks {
 		&self,
 		name: &'static str,
 		future: impl Future<Output = ()> + Send + 'static,
-	) -> TaskHandle {
+	) -> AbortHandle {
 		let token = self.0.token.clone();
 		self.track(name, async move {
 			token.run_until_cancelled_owned(future).await;
@@ -77,7 +73,7 @@ impl Tasks {
 		&self,
 		name: &'static str,
 		run: impl FnOnce(CancellationToken) -> F,
-	) -> TaskHandle
+	) -> AbortHandle
 	where
 		F: Future<Output = ()> + Send + 'static,
 	{
@@ -89,7 +85,7 @@ impl Tasks {
 		&self,
 		name: &'static str,
 		future: impl Future<Output = ()> + Send + 'static,
-	) -> TaskHandle {
+	) -> AbortHandle {
 		let panics = self.0.panics.clone();
 		let guarded = async move {
 			// A future that panicked is dropped and never polled again, so that
@@ -105,11 +101,14 @@ impl Tasks {
 			}
 		}
 		.instrument(info_span!("task", name));
-		let handle: JoinHandle<()> = self.0.tracker.spawn_on(guarded, &self.0.runtime);
-		TaskHandle(handle.abort_handle())
+		self.0
+			.tracker
+			.spawn_on(guarded, &self.0.runtime)
+			.abort_handle()
 	}
 
 	/// Tells when a task panics.
+	#[cfg(test)]
 	pub(crate) fn panics(&self) -> watch::Receiver<Panicked> {
 		self.0.panics.subscribe()
 	}
@@ -139,12 +138,6 @@ impl Tasks {
 		drop(self.0.runtime.spawn(future));
 	}
 
-	/// A value that [cancels](Self::cancel) when it is dropped: for the node's
-	/// last handle to hold.
-	pub(crate) fn cancel_on_drop(&self) -> CancelOnDrop {
-		CancelOnDrop(self.clone())
-	}
-
 	/// Asks every task to end and waits until all have. May be called more than
 	/// once and at the same time; called from a task of its own it would wait
 	/// for itself.
@@ -161,47 +154,6 @@ impl fmt::Debug for Tasks {
 			.field("running", &self.len())
 			.field("panicked", &self.panicked())
 			.finish_non_exhaustive()
-	}
-}
-
-/// Ends one task early. Dropping it leaves the task running.
-#[derive(Debug, Clone)]
-pub(crate) struct TaskHandle(AbortHandle);
-
-impl TaskHandle {
-	/// Drops the task's future at its next await point.
-	pub(crate) fn abort(&self) {
-		self.0.abort();
-	}
-
-	/// Whether the task has ended.
-	pub(crate) fn is_finished(&self) -> bool {
-		self.0.is_finished()
-	}
-
-	/// Ties the task to a value.
-	pub(crate) fn abort_on_drop(self) -> AbortOnDrop {
-		AbortOnDrop(self)
-	}
-}
-
-/// Aborts a task when dropped.
-#[derive(Debug)]
-pub(crate) struct AbortOnDrop(TaskHandle);
-
-impl Drop for AbortOnDrop {
-	fn drop(&mut self) {
-		self.0.abort();
-	}
-}
-
-/// Cancels all tasks when dropped.
-#[derive(Debug)]
-pub(crate) struct CancelOnDrop(Tasks);
-
-impl Drop for CancelOnDrop {
-	fn drop(&mut self) {
-		self.0.cancel();
 	}
 }
 
@@ -258,15 +210,5 @@ mod tests {
 		tasks.shutdown().await;
 		assert!(late.is_finished());
 		assert_eq!(tasks.panicked(), 0);
-	}
-
-	#[tokio::test]
-	async fn dropping_the_guards_ends_tasks() {
-		let tasks = Tasks::new();
-		let one = tasks.spawn("one", std::future::pending());
-		drop(one.clone().abort_on_drop());
-		drop(tasks.cancel_on_drop());
-		tasks.shutdown().await;
-		assert!(one.is_finished());
 	}
 }

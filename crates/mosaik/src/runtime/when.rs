@@ -103,7 +103,8 @@ impl<T: Countable> Conditions<T> {
 		self.holds(&self.channels.borrow())
 	}
 
-	fn holds(&self, channels: &[T]) -> bool {
+	/// Whether the condition would be met by these channels.
+	pub(crate) fn holds(&self, channels: &[T]) -> bool {
 		let matches = |channel: &&T| {
 			channel.is_up()
 				&& self

@@ -190,7 +190,7 @@ impl<D: Datum> Consumer<D> {
 
 	/// Whether its conditions for being online are met.
 	pub fn is_online(&self) -> bool {
-		self.when().is_online()
+		self.inlet.is_online()
 	}
 
 	/// Awaits events of this consumer.

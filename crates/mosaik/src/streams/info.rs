@@ -130,6 +130,11 @@ impl ChannelInfo {
 		}
 	}
 
+	/// The same subscription with a newer entry of the other side.
+	pub(super) fn with_peer(self, peer: PeerInfo) -> Self {
+		Self { peer, ..self }
+	}
+
 	/// The stream.
 	pub const fn stream_id(&self) -> &StreamId {
 		&self.stream
@@ -150,7 +155,7 @@ impl ChannelInfo {
 		&self.criteria
 	}
 
-	/// The entry of the other side, as it was when the subscription began.
+	/// The entry of the other side, as it was when this was asked for.
 	pub fn peer(&self) -> &PeerEntry {
 		&self.peer
 	}

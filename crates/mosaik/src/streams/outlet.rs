@@ -163,22 +163,16 @@ impl Outlet {
 			fanout,
 			subscribers,
 		} = &mut *guard;
-		let encode = |buffer: &mut _| wire::append_frame(datum, buffer, wire::MAX_DATUM);
+		let encode = |buffer: &mut _| wire::begin_frame(datum, buffer, wire::MAX_DATUM);
 		let wake = |key| {
 			if let Some(subscriber) = subscribers.get(&key) {
 				subscriber.ready.notify_one();
 			}
 		};
 		match fanout.push(encode, wake) {
-			Ok(()) => {
-				let delivered = fanout.consumers() > 0;
-				if fanout.may_lag() {
-					self.cut_lagging(guard, false);
-				}
-				Ok(delivered)
-			}
+			Ok(()) => Ok(fanout.consumers() > 0),
 			Err(PushError::Full) => {
-				self.cut_lagging(guard, true);
+				self.cut_lagging(guard);
 				Err(Refused::Full)
 			}
 			Err(PushError::Encode(error)) => {
@@ -189,8 +183,8 @@ impl Outlet {
 	}
 
 	/// Cuts the consumers that the fan-out says lag too far behind.
-	fn cut_lagging(&self, mut inner: MutexGuard<'_, Inner>, waiting: bool) {
-		let cut = inner.fanout.cut(self.now(), waiting);
+	fn cut_lagging(&self, mut inner: MutexGuard<'_, Inner>) {
+		let cut = inner.fanout.cut(self.now());
 		if cut.is_empty() {
 			return;
 		}
@@ -215,7 +209,7 @@ impl Outlet {
 
 	/// Waits for `room`, or until a stalled consumer is due to be cut.
 	pub(super) async fn wait(&self, room: Pin<&mut Notified<'_>>) {
-		let deadline = self.lock().fanout.stall_deadline();
+		let deadline = self.lock().fanout.cut_deadline();
 		match deadline {
 			None => room.await,
 			Some(deadline) => {
@@ -235,7 +229,7 @@ impl Outlet {
 			if self.is_closed() || self.is_ready() {
 				return;
 			}
-			self.cut_lagging(self.lock(), self.is_online());
+			self.cut_lagging(self.lock());
 			if self.is_ready() {
 				return;
 			}
@@ -298,6 +292,15 @@ impl Outlet {
 		})
 	}
 
+	/// A consumer's entry has changed: conditions may count it differently.
+	pub(super) fn update(&self, slot: &Slot, peer: PeerInfo) {
+		let mut inner = self.lock();
+		if let Some(subscriber) = inner.subscribers.get_mut(&slot.key) {
+			subscriber.info = subscriber.info.clone().with_peer(peer);
+			self.publish(&inner);
+		}
+	}
+
 	/// Removes a consumer. Returns how many datums it did not get.
 	pub(super) fn unsubscribe(&self, slot: &Slot) {
 		let mut inner = self.lock();
@@ -312,7 +315,8 @@ impl Outlet {
 
 	/// Takes what there is for a consumer, see [`Fanout::take`].
 	pub(super) fn take(&self, slot: &Slot, max_bytes: usize, out: &mut Vec<Bytes>) -> u64 {
-		let taken = self.lock().fanout.take(slot.key, max_bytes, out);
+		let now = self.now();
+		let taken = self.lock().fanout.take(now, slot.key, max_bytes, out);
 		if taken > 0 {
 			self.room.notify_waiters();
 		}
@@ -334,14 +338,16 @@ impl Outlet {
 
 	/// Publishes the set of consumers and whether they suffice to be online.
 	fn publish(&self, inner: &Inner) {
-		let channels = inner
+		let channels: Channels<ChannelInfo> = inner
 			.subscribers
 			.values()
-			.map(|subscriber| subscriber.info.clone());
-		self.channels.send_replace(channels.collect());
-		self.metrics.consumers.set(inner.subscribers.len() as f64);
-		let online = !self.is_closed() && self.online_when.is_condition_met();
+			.map(|subscriber| subscriber.info.clone())
+			.collect();
+		let online = !self.is_closed() && self.online_when.holds(&channels);
+		// First, so that who was told of a subscription finds it so.
 		self.online.store(online, Ordering::Release);
+		self.channels.send_replace(channels);
+		self.metrics.consumers.set(inner.subscribers.len() as f64);
 		self.online_watch
 			.send_if_modified(|current| std::mem::replace(current, online) != online);
 	}

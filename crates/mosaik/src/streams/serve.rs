@@ -32,6 +32,10 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what was sent may take to arrive after the end of the stream.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long a consumer's latest entry may take before it is asked to exchange
+/// catalogs.
+const ENTRY_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// How much is handed to QUIC in one go, in bytes.
 const WRITE_BATCH: usize = 128 * 1024;
 
@@ -55,7 +59,17 @@ pub(super) async fn serve(streams: Streams, incoming: Incoming, token: Cancellat
 		return;
 	};
 	let mut catalog = streams.0.discovery.catalog_watch();
-	match admit(&streams, peer, &subscribe, &mut catalog) {
+	let mut admitted = admit(&streams, peer, &subscribe, &mut catalog);
+	if is_hasty(&admitted, peer, &subscribe, &catalog) {
+		let news = catalog.wait_for(|catalog| is_current(catalog, peer, &subscribe));
+		// The consumer's latest entry is on its way, on another lane.
+		let _ = time::timeout(ENTRY_TIMEOUT, news).await;
+		admitted = admit(&streams, peer, &subscribe, &mut catalog);
+		if is_hasty(&admitted, peer, &subscribe, &catalog) {
+			admitted = Err(CloseCode::UnknownPeer);
+		}
+	}
+	match admitted {
 		Ok((outlet, slot, info, until)) => {
 			streams.0.metrics.accepted.increment(1);
 			let subscription = Subscription {
@@ -105,6 +119,23 @@ fn admit(
 	}
 	let slot = outlet.subscribe(streams.local_id(), info.clone(), subscribe.criteria)?;
 	Ok((outlet, slot, info, until))
+}
+
+/// Whether a consumer was not let in by an entry that is not its latest.
+fn is_hasty(
+	admitted: &Result<Admitted, CloseCode>,
+	peer: PeerId,
+	subscribe: &Subscribe,
+	catalog: &watch::Receiver<Catalog>,
+) -> bool {
+	matches!(admitted, Err(CloseCode::NotAllowed))
+		&& !is_current(&catalog.borrow(), peer, subscribe)
+}
+
+fn is_current(catalog: &Catalog, peer: PeerId, subscribe: &Subscribe) -> bool {
+	catalog
+		.get(&peer)
+		.is_some_and(|entry| entry.update_version() >= subscribe.version)
 }
 
 async fn refuse(mut lane: Lane, code: CloseCode) {
@@ -201,6 +232,10 @@ impl Subscription {
 					match self.outlet.admit(&info) {
 						Ok(until) => self.until = until,
 						Err(code) => return End::Cut(code),
+					}
+					if info.update_version() != self.info.update_version() {
+						self.outlet.update(&self.slot, info.clone());
+						self.info = info;
 					}
 				}
 			}

@@ -126,7 +126,9 @@ impl Inlet {
 			.spawn_until_done("streams.follow", move |_| async move {
 				let follower = Follower::new(self.clone(), writer, backoff, end);
 				follower.run().await;
-				self.producers().clear();
+				for producer in std::mem::take(&mut *self.producers()).into_values() {
+					producer.state.send_replace(State::Terminated);
+				}
 				self.publish();
 				streams.0.metrics.consumers.decrement(1.0);
 			});
@@ -154,12 +156,16 @@ impl Inlet {
 			.count();
 		self.metrics.producers.set(connected as f64);
 		self.channels.send_replace(channels);
-		let online = self
-			.online_when
-			.as_ref()
-			.is_none_or(ChannelConditions::is_condition_met);
+		let online = self.is_online();
 		self.online
 			.send_if_modified(|current| std::mem::replace(current, online) != online);
+	}
+
+	/// Whether the conditions are met by the producers it shows.
+	pub(super) fn is_online(&self) -> bool {
+		self.online_when
+			.as_ref()
+			.is_none_or(ChannelConditions::is_condition_met)
 	}
 
 	fn producers(&self) -> MutexGuard<'_, BTreeMap<PeerId, Producer>> {
@@ -251,12 +257,25 @@ impl<D: Datum> Follower<D> {
 			eligible.insert(*info.id(), info.update_version());
 		}
 		self.inlet.producers().retain(|peer, producer| {
-			let keep = eligible.contains_key(peer);
-			if !keep {
-				producer.state.send_replace(State::Terminated);
-				producer.end.cancel();
+			if eligible.contains_key(peer) {
+				if let Some(info) = catalog.info(peer)
+					&& info.update_version() != producer.info.peer().update_version()
+				{
+					producer.info = producer.info.clone().with_peer(info);
+				}
+				return true;
 			}
-			keep
+			let offers = catalog
+				.get(peer)
+				.is_some_and(|entry| entry.streams().contains(&stream));
+			if !offers && producer.info.is_connected() {
+				// It has ended its stream or left: what it has sent is still coming.
+				eligible.insert(*peer, producer.info.peer().update_version());
+				return true;
+			}
+			producer.state.send_replace(State::Terminated);
+			producer.end.cancel();
+			false
 		});
 		self.inlet.publish();
 		self.handle(Input::Eligible(eligible, catalog.local().update_version()));
@@ -271,6 +290,8 @@ impl<D: Datum> Follower<D> {
 			Report::Ended(peer, outcome) => {
 				self.inlet.set_state(&peer, State::Connecting);
 				self.handle(Input::Ended(peer, outcome));
+				// Does it still offer the stream?
+				self.on_catalog();
 			}
 		}
 	}
@@ -415,9 +436,11 @@ impl<D: Datum> ProducerReader<D> {
 		let address = self.info.address().clone();
 		let opened = peers.open(address, Protocol::Streams).await;
 		let mut lane = opened.map_err(|error| error.code())?;
+		let discovery = &self.inlet.streams.0.discovery;
 		let subscribe = Subscribe {
 			stream: stream_id,
 			criteria,
+			version: discovery.me().update_version(),
 		};
 		let handshake = async {
 			let mut chunks = [request(&subscribe)];
@@ -485,20 +508,20 @@ impl<D: Datum> ProducerReader<D> {
 			.map_err(|error| violation_or(&error))?;
 		let Some(frame) = first else { return Ok(None) };
 		let mut bytes = frame.len();
-		batch.push(self.decode(&frame)?);
+		batch.push(self.decode(frame)?);
 		while batch.len() < DECODE_BATCH {
 			let buffered = recv.try_buffered(wire::MAX_DATUM);
 			let Some(frame) = buffered.map_err(|error| violation_or(&error))? else {
 				break;
 			};
 			bytes += frame.len();
-			batch.push(self.decode(&frame)?);
+			batch.push(self.decode(frame)?);
 		}
 		Ok(Some(bytes))
 	}
 
-	fn decode(&self, frame: &[u8]) -> Result<D, Ended> {
-		D::decode(frame).map_err(|error| {
+	fn decode(&self, frame: Bytes) -> Result<D, Ended> {
+		D::decode_from(frame).map_err(|error| {
 			tracing::warn!(
 				stream = %self.inlet.config.stream_id.short(),
 				producer = %self.info.id().short(),

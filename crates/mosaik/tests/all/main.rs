@@ -3,6 +3,9 @@
 #![expect(missing_docs, reason = "tests")]
 
 mod discovery;
+mod metrics;
 mod network;
+mod primitives;
 mod streams;
+mod surface;
 mod util;
