@@ -33,6 +33,10 @@ pub const MAX_ENTRY: usize = 64 * 1024;
 /// The largest discovery message, in bytes; longer lists are split.
 pub const MAX_DISCOVERY: usize = 512 * 1024;
 
+/// Encodings of at least this many bytes are passed on as they are; smaller ones
+/// are copied into a batch.
+const WORTH_SHARING: usize = 16 * 1024;
+
 /// Why a value could not be encoded.
 pub type EncodeError = postcard::Error;
 
@@ -63,14 +67,30 @@ pub trait Datum: Sized + Send + 'static {
 	/// When the bytes are not the encoding of a value of this type.
 	fn decode(bytes: &[u8]) -> Result<Self, Self::DecodeError>;
 
-	/// Appends the encoding to `buffer`, which is left as it was on an error.
+	/// Appends the encoding to `buffer`, or returns it where that saves a copy.
+	///
+	/// What is sent goes through here: an encoding that is written piece by piece
+	/// is best written to the buffer. The buffer only grows; on an error it is cut
+	/// back to what it was.
 	///
 	/// # Errors
 	/// As [`encode`](Self::encode).
-	#[doc(hidden)]
-	fn encode_into(&self, buffer: &mut BytesMut) -> Result<(), Self::EncodeError> {
-		buffer.extend_from_slice(&self.encode()?);
-		Ok(())
+	fn encode_into(&self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Self::EncodeError> {
+		let bytes = self.encode()?;
+		if bytes.len() >= WORTH_SHARING {
+			return Ok(Some(bytes));
+		}
+		buffer.extend_from_slice(&bytes);
+		Ok(None)
+	}
+
+	/// As [`decode`](Self::decode), for types that can keep a part of the bytes
+	/// without copying it.
+	///
+	/// # Errors
+	/// As [`decode`](Self::decode).
+	fn decode_from(bytes: Bytes) -> Result<Self, Self::DecodeError> {
+		Self::decode(&bytes)
 	}
 
 	/// The stream id of this type where none is given: the hash of its Rust name.
@@ -97,13 +117,9 @@ where
 		deserialize(bytes)
 	}
 
-	fn encode_into(&self, buffer: &mut BytesMut) -> Result<(), EncodeError> {
-		let start = buffer.len();
-		let result = postcard::serialize_with_flavor(self, Append(buffer));
-		if result.is_err() {
-			buffer.truncate(start);
-		}
-		result
+	fn encode_into(&self, buffer: &mut BytesMut) -> Result<Option<Bytes>, EncodeError> {
+		postcard::serialize_with_flavor(self, Append(buffer))?;
+		Ok(None)
 	}
 }
 
@@ -231,6 +247,36 @@ pub enum FrameError<E: Error + 'static> {
 	TooLong(#[from] FrameTooLong),
 }
 
+/// Appends `value` as a frame to `buffer`, or the beginning of it and returns the
+/// rest. On an error the buffer is left as it was.
+///
+/// # Errors
+/// When the value cannot be encoded or its encoding exceeds `limit`.
+pub fn begin_frame<D: Datum>(
+	value: &D,
+	buffer: &mut BytesMut,
+	limit: usize,
+) -> Result<Option<Bytes>, FrameError<D::EncodeError>> {
+	let start = buffer.len();
+	let payload = start + FRAME_HEADER;
+	buffer.extend_from_slice(&[0; FRAME_HEADER]);
+	let encoded = value.encode_into(buffer).map_err(FrameError::Encode);
+	let framed = encoded.and_then(|rest| {
+		let announced = buffer.len() - payload + rest.as_ref().map_or(0, Bytes::len);
+		match u32::try_from(announced) {
+			Ok(length) if announced <= limit => {
+				buffer[start..payload].copy_from_slice(&length.to_le_bytes());
+				Ok(rest)
+			}
+			_ => Err(FrameTooLong { announced, limit }.into()),
+		}
+	});
+	if framed.is_err() {
+		buffer.truncate(start);
+	}
+	framed
+}
+
 /// Appends `value` as a frame to `buffer`, which is left as it was on an error.
 ///
 /// # Errors
@@ -240,23 +286,10 @@ pub fn append_frame<D: Datum>(
 	buffer: &mut BytesMut,
 	limit: usize,
 ) -> Result<(), FrameError<D::EncodeError>> {
-	let start = buffer.len();
-	buffer.extend_from_slice(&[0; FRAME_HEADER]);
-	if let Err(error) = value.encode_into(buffer) {
-		buffer.truncate(start);
-		return Err(FrameError::Encode(error));
+	if let Some(rest) = begin_frame(value, buffer, limit)? {
+		buffer.extend_from_slice(&rest);
 	}
-	let announced = buffer.len() - start - FRAME_HEADER;
-	match u32::try_from(announced) {
-		Ok(length) if announced <= limit => {
-			buffer[start..start + FRAME_HEADER].copy_from_slice(&length.to_le_bytes());
-			Ok(())
-		}
-		_ => {
-			buffer.truncate(start);
-			Err(FrameTooLong { announced, limit }.into())
-		}
-	}
+	Ok(())
 }
 
 /// Why a connection or a stream was closed: a code that both sides understand.

@@ -12,11 +12,14 @@
 //!               ^ slow: lag 7        ^ fast: lag 2
 //! ```
 //!
-//! The producer runs at the pace of its *fastest* consumer: there is room while
-//! that one's lag is below the capacity. What happens to the others is the
-//! [`Lagging`] policy. A consumer is cut as soon as its lag exceeds the capacity
-//! while another keeps up, or, where none keeps up, once it took nothing for
-//! [`STALL_GRACE`] while somebody was waiting for room.
+//! The producer runs at the pace of its slowest consumer: there is room while that
+//! one's lag is below the capacity. The [`Lagging`] policy says for how long. With
+//! [`Lagging::Disconnect`] a consumer is cut when it holds up others that have
+//! nothing left to take: each has an account of the time it did so, of which a
+//! quarter of the time is forgiven, and [`DELAY_MAX`] on it is too much. So
+//! consumers of about the same speed take turns at being the slowest, and one
+//! that is really slower costs the others next to nothing. One that holds up
+//! nobody but the producer is cut when it took nothing for [`STALL_GRACE`].
 
 use {
 	crate::core::Instant,
@@ -28,8 +31,15 @@ use {
 	},
 };
 
-/// How long the fastest consumer may take nothing from a full queue.
+/// How long a consumer may take nothing from a full queue while it holds up
+/// nobody but the producer.
 pub const STALL_GRACE: Duration = Duration::from_secs(1);
+
+/// How much time a consumer may take from others, less what is forgiven.
+pub const DELAY_MAX: Duration = Duration::from_millis(50);
+
+/// The share of the time for which a consumer may hold up others: one in four.
+const FORGIVEN: u32 = 4;
 
 /// The size at which an open batch is sealed, in bytes.
 const SEAL_AT: usize = 64 * 1024;
@@ -78,6 +88,14 @@ struct Batch {
 	/// The number of the datum after the last one of the batch.
 	end: u64,
 	bytes: Bytes,
+	/// The rest of the last datum, if it was not copied.
+	rest: Option<Bytes>,
+}
+
+impl Batch {
+	fn len(&self) -> usize {
+		self.bytes.len() + self.rest.as_ref().map_or(0, Bytes::len)
+	}
 }
 
 struct Cursor {
@@ -85,6 +103,16 @@ struct Cursor {
 	next: u64,
 	/// Waits to be told of new datums.
 	idle: bool,
+	/// When it last took something, or became the one that is waited for.
+	moved: Instant,
+	/// The time it has taken from others.
+	delay: Duration,
+}
+
+impl Cursor {
+	fn forgive(&mut self, elapsed: Duration) {
+		self.delay = self.delay.saturating_sub(elapsed / FORGIVEN);
+	}
 }
 
 /// The queue, see the [module](self).
@@ -98,8 +126,10 @@ pub struct Fanout {
 	open_start: u64,
 	consumers: BTreeMap<ConsumerKey, Cursor>,
 	next_key: u64,
-	/// Since when the queue has been full with nobody taking anything.
-	stalled_since: Option<Instant>,
+	/// Whether somebody found the queue full and it has been full since.
+	is_waited_for: bool,
+	/// Until when the accounts are settled.
+	settled: Instant,
 }
 
 impl Fanout {
@@ -117,7 +147,8 @@ impl Fanout {
 			open_start: 0,
 			consumers: BTreeMap::new(),
 			next_key: 0,
-			stalled_since: None,
+			is_waited_for: false,
+			settled: Instant::default(),
 		}
 	}
 
@@ -126,13 +157,13 @@ impl Fanout {
 		self.seal();
 		let key = ConsumerKey(self.next_key);
 		self.next_key += 1;
-		self.consumers.insert(
-			key,
-			Cursor {
-				next: self.head,
-				idle: false,
-			},
-		);
+		let cursor = Cursor {
+			next: self.head,
+			idle: false,
+			moved: self.settled,
+			delay: Duration::ZERO,
+		};
+		self.consumers.insert(key, cursor);
 		key
 	}
 
@@ -142,8 +173,8 @@ impl Fanout {
 			.consumers
 			.remove(&key)
 			.map_or(0, |cursor| self.head - cursor.next);
-		self.stalled_since = None;
 		self.release();
+		self.is_waited_for &= !self.has_room();
 		left
 	}
 
@@ -154,25 +185,21 @@ impl Fanout {
 
 	/// Whether a datum can be pushed.
 	pub fn has_room(&self) -> bool {
-		let cursors = self.consumers.values().map(|cursor| cursor.next);
-		let pace = match self.limits.lagging {
-			Lagging::Disconnect => cursors.max(),
-			Lagging::Wait => cursors.min(),
-		};
-		let lag = pace.map_or(0, |next| self.head - next);
+		let slowest = self.consumers.values().map(|cursor| cursor.next).min();
+		let lag = slowest.map_or(0, |next| self.head - next);
 		lag == 0 || (lag < self.limits.datums && self.bytes() < self.limits.bytes)
 	}
 
-	/// Appends a datum: `encode` writes one frame to the end of the buffer.
+	/// Appends a datum: `encode` writes one frame to the end of the buffer, or its
+	/// beginning and returns the rest where that saves a copy.
 	///
-	/// `wake` is called for every consumer that waits for datums. Consumers that
-	/// now lag too far behind the others are returned by [`cut`](Self::cut).
+	/// `wake` is called for every consumer that waits for datums.
 	///
 	/// # Errors
 	/// When there is no room or `encode` fails; nothing was appended.
 	pub fn push<E>(
 		&mut self,
-		encode: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+		encode: impl FnOnce(&mut BytesMut) -> Result<Option<Bytes>, E>,
 		mut wake: impl FnMut(ConsumerKey),
 	) -> Result<(), PushError<E>> {
 		if !self.has_room() {
@@ -187,14 +214,14 @@ impl Fanout {
 			buffer: &mut self.open,
 			end: &end,
 		};
-		encode(restore.buffer).map_err(PushError::Encode)?;
+		let rest = encode(restore.buffer).map_err(PushError::Encode)?;
 		end.set(restore.buffer.len());
 		drop(restore);
 		self.head += 1;
 		if self.consumers.is_empty() {
 			self.release();
-		} else if self.open.len() >= SEAL_AT {
-			self.seal();
+		} else if rest.is_some() || self.open.len() >= SEAL_AT {
+			self.seal_with(rest);
 		}
 		for (key, cursor) in &mut self.consumers {
 			if std::mem::take(&mut cursor.idle) {
@@ -207,7 +234,14 @@ impl Fanout {
 	/// Moves up to about `max_bytes` (at least one batch) to `out` and returns
 	/// how many datums that is. When it is none, the consumer is woken by the
 	/// next [`push`](Self::push).
-	pub fn take(&mut self, key: ConsumerKey, max_bytes: usize, out: &mut Vec<Bytes>) -> u64 {
+	pub fn take(
+		&mut self,
+		now: Instant,
+		key: ConsumerKey,
+		max_bytes: usize,
+		out: &mut Vec<Bytes>,
+	) -> u64 {
+		self.settle(now);
 		let Some(cursor) = self.consumers.get(&key) else {
 			return 0;
 		};
@@ -221,63 +255,102 @@ impl Fanout {
 		let mut next = start;
 		let mut bytes = 0;
 		for batch in self.sealed.range(first..) {
-			if bytes > 0 && bytes + batch.bytes.len() > max_bytes {
+			if bytes > 0 && bytes + batch.len() > max_bytes {
 				break;
 			}
-			bytes += batch.bytes.len();
+			bytes += batch.len();
 			next = batch.end;
 			out.push(batch.bytes.clone());
+			out.extend(batch.rest.clone());
 		}
 		if let Some(cursor) = self.consumers.get_mut(&key) {
 			cursor.next = next;
+			cursor.moved = now;
 		}
-		self.stalled_since = None;
 		self.release();
+		self.is_waited_for &= !self.has_room();
 		next - start
 	}
 
-	/// Removes and returns the consumers that lag too far behind.
-	///
-	/// `waiting` says that somebody found the queue full just now.
-	pub fn cut(&mut self, now: Instant, waiting: bool) -> Vec<ConsumerKey> {
+	/// Somebody found the queue full: removes and returns the consumers that have
+	/// held it up for too long.
+	pub fn cut(&mut self, now: Instant) -> Vec<ConsumerKey> {
+		self.settle(now);
+		if self.has_room() {
+			return Vec::new();
+		}
+		if !self.is_waited_for {
+			self.is_waited_for = true;
+			// Nobody wanted more of them until now.
+			self.blockers().for_each(|cursor| cursor.moved = now);
+		}
 		if self.limits.lagging == Lagging::Wait {
 			return Vec::new();
 		}
-		let fastest = self.consumers.values().map(|cursor| cursor.next).max();
-		let stalled = waiting && !self.has_room() && {
-			now.since(*self.stalled_since.get_or_insert(now)) >= STALL_GRACE
-		};
-		let lagging: Vec<_> = self
+		let over: Vec<_> = self
 			.consumers
 			.iter()
-			.filter(|(_, cursor)| {
-				let behind =
-					self.head - cursor.next > self.limits.datums && Some(cursor.next) < fastest;
-				behind || stalled
-			})
+			.filter(|(_, cursor)| self.blocks(cursor) && self.patience(cursor).is_zero())
 			.map(|(key, _)| *key)
 			.collect();
-		for key in &lagging {
+		for key in &over {
 			self.unsubscribe(*key);
 		}
-		lagging
+		over
 	}
 
-	/// When [`cut`](Self::cut) is due if somebody keeps waiting for room.
-	pub fn stall_deadline(&self) -> Option<Instant> {
-		self.stalled_since.map(|since| since + STALL_GRACE)
+	/// When [`cut`](Self::cut) may cut somebody, if the queue stays full.
+	pub fn cut_deadline(&self) -> Option<Instant> {
+		if !self.is_waited_for || self.limits.lagging == Lagging::Wait {
+			return None;
+		}
+		let blockers = self.consumers.values().filter(|cursor| self.blocks(cursor));
+		let patience = blockers.map(|cursor| self.patience(cursor)).min()?;
+		Some(self.settled + patience)
 	}
 
-	/// Whether some consumer may be behind by more than the capacity.
-	///
-	/// Cheaper than [`cut`](Self::cut), for the hot path.
-	pub fn may_lag(&self) -> bool {
-		self.limits.lagging == Lagging::Disconnect
-			&& self.consumers.len() > 1
-			&& self
-				.consumers
-				.values()
-				.any(|c| self.head - c.next > self.limits.datums)
+	/// Charges those who hold up others with the time since the last call.
+	fn settle(&mut self, now: Instant) {
+		let elapsed = now.since(self.settled);
+		self.settled = self.settled.max(now);
+		let delays_others = self.is_waited_for && self.someone_is_idle();
+		if delays_others {
+			self.blockers().for_each(|cursor| cursor.delay += elapsed);
+		}
+		for cursor in self.consumers.values_mut() {
+			cursor.forgive(elapsed);
+		}
+	}
+
+	/// How long a blocker may go on as it does.
+	fn patience(&self, cursor: &Cursor) -> Duration {
+		let stall = STALL_GRACE.saturating_sub(self.settled.since(cursor.moved));
+		if self.someone_is_idle() {
+			// Charged in full, and forgiven in part meanwhile.
+			let left = DELAY_MAX.saturating_sub(cursor.delay);
+			stall.min(left * FORGIVEN / (FORGIVEN - 1))
+		} else {
+			stall
+		}
+	}
+
+	/// Whether the queue is full because of this consumer.
+	fn blocks(&self, cursor: &Cursor) -> bool {
+		let lag = self.head - cursor.next;
+		lag >= self.limits.datums || (lag > 0 && self.bytes() >= self.limits.bytes)
+	}
+
+	fn blockers(&mut self) -> impl Iterator<Item = &mut Cursor> {
+		let (head, datums) = (self.head, self.limits.datums);
+		let is_over_bytes = self.bytes() >= self.limits.bytes;
+		self.consumers.values_mut().filter(move |cursor| {
+			let lag = head - cursor.next;
+			lag >= datums || (lag > 0 && is_over_bytes)
+		})
+	}
+
+	fn someone_is_idle(&self) -> bool {
+		self.consumers.values().any(|cursor| cursor.idle)
 	}
 
 	/// Whether every consumer has taken everything.
@@ -299,15 +372,20 @@ impl Fanout {
 
 	/// Ends the open batch.
 	fn seal(&mut self) {
+		self.seal_with(None);
+	}
+
+	fn seal_with(&mut self, rest: Option<Bytes>) {
 		if self.open_start == self.head {
 			return;
 		}
-		let bytes = self.open.split().freeze();
-		self.sealed_bytes += bytes.len();
-		self.sealed.push_back(Batch {
+		let batch = Batch {
 			end: self.head,
-			bytes,
-		});
+			bytes: self.open.split().freeze(),
+			rest,
+		};
+		self.sealed_bytes += batch.len();
+		self.sealed.push_back(batch);
 		self.open_start = self.head;
 		self.release();
 	}
@@ -323,7 +401,7 @@ impl Fanout {
 		while let Some(batch) = self.sealed.front()
 			&& batch.end <= slowest
 		{
-			self.sealed_bytes -= batch.bytes.len();
+			self.sealed_bytes -= batch.len();
 			self.sealed.pop_front();
 		}
 		if self.consumers.is_empty() {
@@ -372,14 +450,14 @@ mod tests {
 		let mut woken = Vec::new();
 		let write = |buffer: &mut BytesMut| {
 			buffer.extend_from_slice(&[byte]);
-			Ok(())
+			Ok(None)
 		};
 		fanout.push(write, |key| woken.push(key)).map(|()| woken)
 	}
 
 	fn take(fanout: &mut Fanout, key: ConsumerKey) -> Vec<u8> {
 		let mut out = Vec::new();
-		let count = fanout.take(key, usize::MAX, &mut out);
+		let count = fanout.take(fanout.settled, key, usize::MAX, &mut out);
 		let bytes = out.concat();
 		assert_eq!(bytes.len() as u64, count);
 		bytes
@@ -417,24 +495,80 @@ mod tests {
 		push(&mut f, 2).unwrap();
 		take(&mut f, fast);
 		assert!(matches!(push(&mut f, 3), Err(PushError::Full)));
-		assert_eq!(f.cut(Instant(u64::MAX), true), []);
+		assert_eq!(f.cut(Instant(u64::MAX)), []);
 		take(&mut f, slow);
 		push(&mut f, 3).unwrap();
 	}
 
+	/// Takes everything and then waits for more.
+	fn drain(fanout: &mut Fanout, key: ConsumerKey) {
+		while !take(fanout, key).is_empty() {}
+	}
+
+	fn ms(ms: u64) -> Instant {
+		Instant(ms * 1000)
+	}
+
 	#[test]
-	fn with_disconnecting_the_fastest_sets_the_pace_and_the_slow_is_cut() {
+	fn with_disconnecting_one_that_holds_up_others_is_cut_after_fifty_milliseconds() {
 		let mut f = fanout(2, Lagging::Disconnect);
 		let slow = f.subscribe();
 		let fast = f.subscribe();
-		for byte in 0..3 {
-			push(&mut f, byte).unwrap();
-			take(&mut f, fast);
-		}
-		assert!(f.may_lag());
-		assert_eq!(f.cut(Instant(0), false), [slow]);
+		push(&mut f, 1).unwrap();
+		push(&mut f, 2).unwrap();
+		drain(&mut f, fast);
+		assert_eq!(f.cut(ms(1000)), []);
+		// A quarter of the time is forgiven.
+		let deadline = f.cut_deadline().unwrap();
+		assert_eq!(deadline.since(ms(1000)).as_millis(), 66);
+		assert_eq!(f.cut(ms(1060)), []);
+		assert_eq!(f.cut(ms(1068)), [slow]);
 		assert_eq!(take(&mut f, slow), [0u8; 0]);
 		assert_eq!(f.bytes(), 0);
+		push(&mut f, 3).unwrap();
+	}
+
+	#[test]
+	fn consumers_that_take_turns_at_being_slow_are_not_cut() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let keys = [
+			f.subscribe(),
+			f.subscribe(),
+			f.subscribe(),
+			f.subscribe(),
+			f.subscribe(),
+		];
+		for round in 0..1000 {
+			push(&mut f, 1).unwrap();
+			push(&mut f, 2).unwrap();
+			let slow = keys[round % keys.len()];
+			for key in keys.into_iter().filter(|key| *key != slow) {
+				drain(&mut f, key);
+			}
+			let now = ms(round as u64 * 10);
+			assert_eq!(f.cut(now), []);
+			f.take(
+				now + Duration::from_millis(9),
+				slow,
+				usize::MAX,
+				&mut Vec::new(),
+			);
+		}
+	}
+
+	#[test]
+	fn time_with_room_is_nobodys_delay() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let slow = f.subscribe();
+		let fast = f.subscribe();
+		push(&mut f, 1).unwrap();
+		drain(&mut f, fast);
+		f.settle(ms(5000));
+		push(&mut f, 2).unwrap();
+		drain(&mut f, fast);
+		// Full for a long time, but nobody wanted to push.
+		assert_eq!(f.cut(ms(9000)), []);
+		assert_eq!(take(&mut f, slow), [1, 2]);
 	}
 
 	#[test]
@@ -443,15 +577,15 @@ mod tests {
 		let lone = f.subscribe();
 		push(&mut f, 1).unwrap();
 		push(&mut f, 2).unwrap();
-		let start = Instant(7);
-		assert_eq!(f.cut(start, true), []);
-		assert_eq!(f.stall_deadline(), Some(start + STALL_GRACE));
+		let start = ms(7);
+		assert_eq!(f.cut(start), []);
+		assert_eq!(f.cut_deadline(), Some(start + STALL_GRACE));
 		take(&mut f, lone);
-		assert_eq!(f.stall_deadline(), None);
+		assert_eq!(f.cut_deadline(), None);
 		push(&mut f, 3).unwrap();
 		push(&mut f, 4).unwrap();
-		assert_eq!(f.cut(start + STALL_GRACE, true), []);
-		assert_eq!(f.cut(start + STALL_GRACE + STALL_GRACE, true), [lone]);
+		assert_eq!(f.cut(start + STALL_GRACE), []);
+		assert_eq!(f.cut(start + STALL_GRACE + STALL_GRACE), [lone]);
 	}
 
 	#[test]
@@ -469,7 +603,7 @@ mod tests {
 	fn an_encoder_that_panics_leaves_nothing_behind() {
 		let mut f = fanout(2, Lagging::Wait);
 		let a = f.subscribe();
-		let torn = |buffer: &mut BytesMut| -> Result<(), Infallible> {
+		let torn = |buffer: &mut BytesMut| -> Result<Option<Bytes>, Infallible> {
 			buffer.extend_from_slice(&[1, 2]);
 			panic!("user code");
 		};
@@ -478,6 +612,25 @@ mod tests {
 		assert!(pushed.is_err());
 		push(&mut f, 3).unwrap();
 		assert_eq!(take(&mut f, a), [3]);
+	}
+
+	#[test]
+	fn a_rest_that_is_not_copied_follows_its_beginning() {
+		let mut f = fanout(10, Lagging::Wait);
+		let a = f.subscribe();
+		push(&mut f, 1).unwrap();
+		let rest = Bytes::from_static(&[3, 4]);
+		let large = |buffer: &mut BytesMut| {
+			buffer.extend_from_slice(&[2]);
+			Ok::<_, Infallible>(Some(rest.clone()))
+		};
+		f.push(large, |_| {}).unwrap();
+		push(&mut f, 5).unwrap();
+		let mut out = Vec::new();
+		assert_eq!(f.take(ms(0), a, usize::MAX, &mut out), 3);
+		assert_eq!(out.concat(), [1, 2, 3, 4, 5]);
+		assert_eq!(out[1].as_ptr(), rest.as_ptr());
+		assert_eq!(f.bytes(), 0);
 	}
 
 	#[test]
@@ -490,12 +643,12 @@ mod tests {
 		let a = f.subscribe();
 		let large = |buffer: &mut BytesMut| {
 			buffer.extend_from_slice(&[9; 5]);
-			Ok::<_, Infallible>(())
+			Ok::<_, Infallible>(None)
 		};
 		f.push(large, |_| {}).unwrap();
 		assert!(!f.has_room());
 		let mut out = Vec::new();
-		assert_eq!(f.take(a, 1, &mut out), 1);
+		assert_eq!(f.take(ms(0), a, 1, &mut out), 1);
 		assert!(f.has_room());
 	}
 
@@ -519,7 +672,7 @@ mod tests {
 						if push(&mut f, pushed).is_ok() {
 							pushed = pushed.wrapping_add(1);
 						}
-						let cut = f.cut(Instant(0), false);
+						let cut = f.cut(ms(0));
 						alive.retain(|(key, _)| !cut.contains(key));
 						prop_assert!(!cut.is_empty() || f.bytes() <= 6);
 					}

@@ -23,7 +23,7 @@ mod subscriptions;
 
 pub use {
 	credit::{Ack, Credit, Receipts},
-	fanout::{ConsumerKey, Fanout, FanoutLimits, Lagging, PushError, STALL_GRACE},
+	fanout::{ConsumerKey, DELAY_MAX, Fanout, FanoutLimits, Lagging, PushError, STALL_GRACE},
 	handshake::{Answer, Criteria, Outcome, Subscribe},
 	requirements::{NotAllowed, Requirements},
 	subscriptions::{Backoff, Input, Output, Subscriptions},

@@ -73,23 +73,10 @@ async fn stream(from: &Network, to: &[Network], stalled: bool) -> f64 {
 	let id = NetworkId::random();
 	let producer = from
 		.streams()
-		.producer::<Fixed<SIZE>>()
+		.producer()
 		.with_stream_id(id)
-		.disconnect_lagging(false)
-		.with_buffer_size(4096)
-		.build();
-	let producer = if stalled {
-		drop(producer);
-		// Waiting for a consumer that never reads would never end.
-		from.streams()
-			.producer()
-			.with_stream_id(id)
-			.with_buffer_size(4096)
-			.build()
-	} else {
-		producer
-	}
-	.unwrap();
+		.build()
+		.unwrap();
 	let idle = stalled.then(|| {
 		to[0]
 			.streams()

@@ -21,9 +21,9 @@ impl<const N: usize> Datum for Fixed<N> {
 		bytes.try_into().map(Self)
 	}
 
-	fn encode_into(&self, buffer: &mut BytesMut) -> Result<(), Infallible> {
+	fn encode_into(&self, buffer: &mut BytesMut) -> Result<Option<Bytes>, Infallible> {
 		buffer.extend_from_slice(&self.0);
-		Ok(())
+		Ok(None)
 	}
 }
 
@@ -41,5 +41,9 @@ impl Datum for Blob {
 
 	fn decode(bytes: &[u8]) -> Result<Self, Infallible> {
 		Ok(Self(Bytes::copy_from_slice(bytes)))
+	}
+
+	fn decode_from(bytes: Bytes) -> Result<Self, Infallible> {
+		Ok(Self(bytes))
 	}
 }

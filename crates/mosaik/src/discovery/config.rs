@@ -25,8 +25,8 @@ crate::runtime::config::config! {
 		/// where there are none.
 		dht_bootstrap / with_dht_bootstrap: Vec<String> = Vec::new(),
 		/// How many events a slow receiver of `events()` may be behind before it
-		/// misses some. At least 1; 1024 by default.
-		events_backlog / with_events_backlog: usize = 1024,
+		/// misses some. At least 1; 128 by default. Costs half a kilobyte each.
+		events_backlog / with_events_backlog: usize = 128,
 		/// How long leaving may take; half a second by default.
 		graceful_departure_window / with_graceful_departure_window: Duration =
 			Duration::from_millis(500),

@@ -152,6 +152,9 @@ pub(crate) fn application_code(error: &ConnectionError) -> Option<CloseCode> {
 	}
 }
 
+/// By how much a frame that crosses chunks is given room at most, in bytes.
+const ASSEMBLY_STEP: usize = 64 * 1024;
+
 /// Takes frames out of chunks, without IO.
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuffer {
@@ -208,6 +211,11 @@ impl FrameBuffer {
 		let length = frame_length(self.header, limit)?;
 		let missing = length.saturating_sub(self.partial.len());
 		if self.chunk.len() < missing {
+			// In steps, so that a peer that announces much and sends little gets
+			// little of our memory.
+			if self.partial.capacity() - self.partial.len() < self.chunk.len() {
+				self.partial.reserve(missing.min(ASSEMBLY_STEP));
+			}
 			self.partial.extend_from_slice(&self.chunk);
 			self.chunk.clear();
 			return Ok(None);

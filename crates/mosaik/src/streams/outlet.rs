@@ -163,22 +163,16 @@ impl Outlet {
 			fanout,
 			subscribers,
 		} = &mut *guard;
-		let encode = |buffer: &mut _| wire::append_frame(datum, buffer, wire::MAX_DATUM);
+		let encode = |buffer: &mut _| wire::begin_frame(datum, buffer, wire::MAX_DATUM);
 		let wake = |key| {
 			if let Some(subscriber) = subscribers.get(&key) {
 				subscriber.ready.notify_one();
 			}
 		};
 		match fanout.push(encode, wake) {
-			Ok(()) => {
-				let delivered = fanout.consumers() > 0;
-				if fanout.may_lag() {
-					self.cut_lagging(guard, false);
-				}
-				Ok(delivered)
-			}
+			Ok(()) => Ok(fanout.consumers() > 0),
 			Err(PushError::Full) => {
-				self.cut_lagging(guard, true);
+				self.cut_lagging(guard);
 				Err(Refused::Full)
 			}
 			Err(PushError::Encode(error)) => {
@@ -189,8 +183,8 @@ impl Outlet {
 	}
 
 	/// Cuts the consumers that the fan-out says lag too far behind.
-	fn cut_lagging(&self, mut inner: MutexGuard<'_, Inner>, waiting: bool) {
-		let cut = inner.fanout.cut(self.now(), waiting);
+	fn cut_lagging(&self, mut inner: MutexGuard<'_, Inner>) {
+		let cut = inner.fanout.cut(self.now());
 		if cut.is_empty() {
 			return;
 		}
@@ -215,7 +209,7 @@ impl Outlet {
 
 	/// Waits for `room`, or until a stalled consumer is due to be cut.
 	pub(super) async fn wait(&self, room: Pin<&mut Notified<'_>>) {
-		let deadline = self.lock().fanout.stall_deadline();
+		let deadline = self.lock().fanout.cut_deadline();
 		match deadline {
 			None => room.await,
 			Some(deadline) => {
@@ -235,7 +229,7 @@ impl Outlet {
 			if self.is_closed() || self.is_ready() {
 				return;
 			}
-			self.cut_lagging(self.lock(), self.is_online());
+			self.cut_lagging(self.lock());
 			if self.is_ready() {
 				return;
 			}
@@ -321,7 +315,8 @@ impl Outlet {
 
 	/// Takes what there is for a consumer, see [`Fanout::take`].
 	pub(super) fn take(&self, slot: &Slot, max_bytes: usize, out: &mut Vec<Bytes>) -> u64 {
-		let taken = self.lock().fanout.take(slot.key, max_bytes, out);
+		let now = self.now();
+		let taken = self.lock().fanout.take(now, slot.key, max_bytes, out);
 		if taken > 0 {
 			self.room.notify_waiters();
 		}

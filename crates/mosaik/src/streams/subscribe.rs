@@ -508,20 +508,20 @@ impl<D: Datum> ProducerReader<D> {
 			.map_err(|error| violation_or(&error))?;
 		let Some(frame) = first else { return Ok(None) };
 		let mut bytes = frame.len();
-		batch.push(self.decode(&frame)?);
+		batch.push(self.decode(frame)?);
 		while batch.len() < DECODE_BATCH {
 			let buffered = recv.try_buffered(wire::MAX_DATUM);
 			let Some(frame) = buffered.map_err(|error| violation_or(&error))? else {
 				break;
 			};
 			bytes += frame.len();
-			batch.push(self.decode(&frame)?);
+			batch.push(self.decode(frame)?);
 		}
 		Ok(Some(bytes))
 	}
 
-	fn decode(&self, frame: &[u8]) -> Result<D, Ended> {
-		D::decode(frame).map_err(|error| {
+	fn decode(&self, frame: Bytes) -> Result<D, Ended> {
+		D::decode_from(frame).map_err(|error| {
 			tracing::warn!(
 				stream = %self.inlet.config.stream_id.short(),
 				producer = %self.info.id().short(),
