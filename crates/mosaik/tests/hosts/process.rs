@@ -318,6 +318,10 @@ struct Report<'a>(&'a [View]);
 
 impl fmt::Display for Report<'_> {
 	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		let lines = match std::env::var("TEST_TRACE") {
+			Ok(_) => usize::MAX,
+			Err(_) => 10,
+		};
 		for (index, view) in self.0.iter().enumerate() {
 			writeln!(
 				f,
@@ -328,7 +332,7 @@ impl fmt::Display for Report<'_> {
 				view.received,
 				view.paths.values(),
 			)?;
-			for line in view.log.iter().take(10) {
+			for line in view.log.iter().take(lines) {
 				writeln!(f, "   {line}")?;
 			}
 		}
