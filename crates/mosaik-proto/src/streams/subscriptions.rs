@@ -145,9 +145,14 @@ impl Subscriptions {
 			return;
 		}
 		let current = (subscription.version, self.local);
-		if outcome == Outcome::Verdict && subscription.attempted != current {
-			// The verdict is about entries that have changed since.
+		let restarted = subscription.attempted.0.started_ms() != current.0.started_ms();
+		if restarted || outcome == Outcome::Verdict && subscription.attempted != current {
+			// It is about a former life of the producer, which says nothing about
+			// this one, or the verdict is about entries that have changed since.
 			subscription.attempted = current;
+			if restarted {
+				subscription.backoff.reset();
+			}
 			self.outputs
 				.push_back(Output::Subscribe { peer, sync: false });
 			return;
@@ -314,6 +319,21 @@ mod tests {
 			sync: false,
 		};
 		assert_eq!(run(&mut core, at(9), eligible(version(1, 2))), [subscribe]);
+	}
+
+	#[test]
+	fn the_end_of_a_former_life_does_not_delay_the_subscription_to_the_next() {
+		let mut core = new();
+		run(&mut core, at(0), eligible(version(1, 1)));
+		assert_eq!(run(&mut core, at(1), eligible(version(2, 2))), []);
+		let ended = || Input::Ended(peer(), Outcome::Retry);
+		let subscribe = Output::Subscribe {
+			peer: peer(),
+			sync: false,
+		};
+		assert_eq!(run(&mut core, at(1), ended()), [subscribe]);
+		assert_eq!(run(&mut core, at(1), ended()), []);
+		assert_eq!(core.deadline(), Some(at(1).mono + PAUSE));
 	}
 
 	#[test]

@@ -4,6 +4,7 @@ use {
 	super::{
 		LocalNode, Network,
 		endpoint::{self, EndpointConfig, EndpointError},
+		lookup::Lookup,
 		node::Node,
 		peer::{Identity, Limits, Peers},
 	},
@@ -15,7 +16,7 @@ use {
 	chrono::Utc,
 	iroh::{
 		RelayMode,
-		address_lookup::MemoryLookup,
+		address_lookup::{AddressLookupBuilder, AddressLookupBuilderError, MemoryLookup},
 		endpoint::{BindError, InvalidSocketAddr},
 	},
 	mosaik_proto::{
@@ -35,6 +36,9 @@ pub enum NetworkError {
 	/// An address cannot be bound to.
 	#[error("an address cannot be bound to")]
 	InvalidAddress(#[from] InvalidSocketAddr),
+	/// A lookup for addresses could not be started.
+	#[error("a lookup for addresses could not be started")]
+	AddressLookup(#[from] AddressLookupBuilderError),
 	/// The builder was given no network id.
 	#[error("the network id is missing: call `with_network_id`")]
 	MissingNetworkId,
@@ -70,6 +74,8 @@ pub struct NetworkConfig {
 	/// Which relays to use when no direct path is known. The public ones by
 	/// default, as far as they can be reached.
 	pub relay_mode: RelayMode,
+	/// Further ways to learn the addresses of a peer by its id; none by default.
+	pub address_lookups: Vec<Lookup>,
 	/// Where to serve metrics as Prometheus text; nowhere by default.
 	pub prometheus_addr: Option<SocketAddr>,
 	/// The settings of discovery.
@@ -86,6 +92,7 @@ pub struct NetworkBuilder {
 	secret_key: Option<SecretKey>,
 	addresses: BTreeSet<SocketAddr>,
 	relay_mode: Option<RelayMode>,
+	address_lookups: Vec<Lookup>,
 	prometheus_addr: Option<SocketAddr>,
 	discovery: discovery::ConfigBuilder,
 	streams: streams::ConfigBuilder,
@@ -117,6 +124,36 @@ impl NetworkBuilder {
 		self
 	}
 
+	/// Adds a way to learn the addresses of a peer by its id and to make those of
+	/// this node known: pkarr, DNS, the mainline DHT, one of your own. There is
+	/// none by default; the node itself knows the addresses in its catalog.
+	///
+	/// With it [`dial`], [`sync_with`] and bootstrap peers take bare ids. It can
+	/// be started only once: of clones of this builder the first that builds a
+	/// node has it, the others fail.
+	///
+	/// ```
+	/// # #[tokio::main] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+	/// use mosaik::{Network, NetworkId, iroh::address_lookup::MemoryLookup};
+	///
+	/// let known = MemoryLookup::new();
+	/// let n0 = Network::new(NetworkId::random()).await?;
+	/// let n1 = Network::builder(*n0.network_id())
+	///     .with_address_lookup(known.clone())
+	///     .build()
+	///     .await?;
+	/// known.add_endpoint_info(n0.local().addr());
+	/// n1.discovery().sync_with(n0.local().id()).await?;
+	/// # Ok(()) }
+	/// ```
+	///
+	/// [`dial`]: discovery::Discovery::dial
+	/// [`sync_with`]: discovery::Discovery::sync_with
+	pub fn with_address_lookup(mut self, lookup: impl AddressLookupBuilder) -> Self {
+		self.address_lookups.push(Lookup::new(lookup));
+		self
+	}
+
 	/// Serves the process's metrics as Prometheus text at this address.
 	///
 	/// Needs the feature `prometheus`.
@@ -141,14 +178,15 @@ impl NetworkBuilder {
 	/// internet or not.
 	///
 	/// # Errors
-	/// When the network id is missing, a socket cannot be bound or the settings
-	/// of a subsystem are refused.
+	/// When the network id is missing, a socket cannot be bound, a lookup cannot
+	/// be started or the settings of a subsystem are refused.
 	pub async fn build(self) -> Result<Network, NetworkError> {
 		let config = NetworkConfig {
 			network_id: self.network_id.ok_or(NetworkError::MissingNetworkId)?,
 			secret_key: self.secret_key.unwrap_or_else(SecretKey::generate),
 			addresses: self.addresses,
 			relay_mode: self.relay_mode.unwrap_or(RelayMode::Default),
+			address_lookups: self.address_lookups,
 			prometheus_addr: self.prometheus_addr,
 			discovery: self.discovery,
 			streams: self.streams,
@@ -176,6 +214,12 @@ async fn build(config: NetworkConfig) -> Result<Network, NetworkError> {
 		memory.clone(),
 	)
 	.await?;
+	for lookup in config.address_lookups {
+		if let Err(error) = lookup.add_to(&endpoint) {
+			endpoint.close().await;
+			return Err(error.into());
+		}
+	}
 	let started_ms = u64::try_from(Utc::now().timestamp_millis()).unwrap_or_default();
 	let identity = Identity {
 		network,

@@ -23,6 +23,7 @@ pub(crate) mod frame;
 mod hello;
 pub(crate) mod link;
 mod local;
+mod lookup;
 mod metrics;
 mod node;
 pub(crate) mod peer;
@@ -36,6 +37,7 @@ mod untaken;
 pub use {
 	builder::{Error, NetworkBuilder, NetworkConfig, NetworkError},
 	local::LocalNode,
+	lookup::Lookup,
 	mosaik_proto::{PeerId, id::NetworkId},
 	node::Network,
 	peer::PathInfo,

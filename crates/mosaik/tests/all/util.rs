@@ -4,7 +4,8 @@
 use {
 	futures::future::join_all,
 	mosaik::{
-		Network, NetworkId, UniqueId, discovery, iroh,
+		Network, NetworkId, UniqueId, discovery,
+		iroh::RelayMode,
 		network::NetworkBuilder,
 		tickets::{Expiration, InvalidTicket, Ticket, TicketClass, TicketValidator},
 	},
@@ -24,7 +25,7 @@ pub(crate) fn local(id: NetworkId) -> NetworkBuilder {
 pub(crate) fn local_with(id: NetworkId, config: discovery::ConfigBuilder) -> NetworkBuilder {
 	trace();
 	Network::builder(id)
-		.with_relay_mode(iroh::RelayMode::Disabled)
+		.with_relay_mode(RelayMode::Disabled)
 		.with_discovery(config.no_dht_bootstrap())
 }
 

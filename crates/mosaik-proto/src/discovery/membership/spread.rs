@@ -109,7 +109,9 @@ impl Membership {
 		let len = entry.encoded_len();
 		let old = self.catalog.info(&id);
 		let signed = old.as_ref().and_then(|old| old.as_signed());
-		let started_ms = signed.map(|old| old.update_version().started_ms());
+		// The dead may come back while the driver still holds on to their old life.
+		let before = signed.map(|old| old.update_version());
+		let before = before.or_else(|| self.tombstones.version(&id));
 		if old
 			.as_ref()
 			.is_none_or(|old| old.address() != entry.address())
@@ -142,7 +144,7 @@ impl Membership {
 			Event::PeerDiscovered(entry.clone().into())
 		});
 		self.catalog.insert(entry);
-		if started_ms.is_some_and(|old| old < version.started_ms()) {
+		if before.is_some_and(|before| before.started_ms() < version.started_ms()) {
 			self.restarted(id, version.started_ms());
 		}
 		self.spread(id, len, from);

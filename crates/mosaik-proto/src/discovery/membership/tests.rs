@@ -445,6 +445,24 @@ fn a_new_life_of_a_peer_is_told_to_the_driver() {
 }
 
 #[test]
+fn a_new_life_of_a_peer_that_was_thought_dead_is_told_to_the_driver() {
+	let mut nodes = Nodes::joined(3);
+	nodes.give(id(2), Input::Leave);
+	nodes.run(SECOND);
+	assert!(nodes.departures(id(2)) > 0);
+	let newer = entry(2)
+		.with_version(PeerEntryVersion(2_000_000, 0))
+		.sign(&key(2))
+		.unwrap();
+	nodes.give(id(1), Input::Feed(newer));
+	let told = |(me, output): &(PeerId, Output)| {
+		*me == id(1)
+			&& matches!(output, Output::Incarnation { peer, started_ms: 2_000_000 } if *peer == id(2))
+	};
+	assert!(nodes.outputs.iter().any(told));
+}
+
+#[test]
 fn a_sync_ends_when_both_have_merged() {
 	let mut nodes = Nodes::new(2);
 	for n in 3..200 {
