@@ -119,7 +119,7 @@ impl Cursor {
 	}
 }
 
-/// The queue, see the [module](self).
+/// The queue, see the module.
 pub struct Fanout {
 	limits: FanoutLimits,
 	/// The number of the next datum to be pushed.

@@ -76,7 +76,7 @@ struct Subscription {
 	backoff: Box<dyn Backoff>,
 }
 
-/// The subscriptions of one consumer, see the [module](self).
+/// The subscriptions of one consumer, see the module.
 pub struct Subscriptions {
 	new_backoff: Box<dyn Fn() -> Box<dyn Backoff> + Send + Sync>,
 	peers: BTreeMap<PeerId, Subscription>,

@@ -1,6 +1,7 @@
 //! The membership core: its state, what goes in and what comes out.
 
 mod events;
+mod health;
 mod identity;
 mod links;
 mod overlay;
@@ -95,6 +96,7 @@ pub struct Membership {
 	network: NetworkId,
 	rng: Xoshiro256PlusPlus,
 	now: Now,
+	health: health::Health,
 	/// When the node last awoke from a pause: silence counts from here.
 	awake_since: Instant,
 	/// Until when, at the longest, the node does not pass on what it knows: it
@@ -166,6 +168,7 @@ impl Membership {
 			network: *local.network_id(),
 			rng: Xoshiro256PlusPlus::seed_from_u64(seed),
 			now,
+			health: health::Health::default(),
 			awake_since: now.mono,
 			drowsy_until: None,
 			catalog: Catalog::new(local, config.max_rtt),
@@ -225,9 +228,9 @@ impl Membership {
 
 	/// Begins a call: everything below may read `self.now`.
 	fn begin(&mut self, now: Now) {
-		if let Some(due) = self.timers.next()
-			&& now.mono.since(due) > OVERSLEPT
-		{
+		let due = self.timers.next().unwrap_or(now.mono);
+		self.health.observe(now.mono, now.mono.since(due));
+		if now.mono.since(due) > OVERSLEPT {
 			self.awake_since = now.mono;
 			if now.mono.since(due) > self.config.suspect_after + self.config.suspicion {
 				self.drowsy_until = Some(now.mono + DROWSY);

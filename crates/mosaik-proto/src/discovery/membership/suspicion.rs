@@ -78,7 +78,8 @@ impl Membership {
 			watch.heard = heard;
 			watch.strikes = 0;
 		}
-		let patience = self.config.suspect_after * 2u32.pow(watch.strikes);
+		let allowance = self.health.allowance(now);
+		let patience = self.config.suspect_after * 2u32.pow(watch.strikes) + allowance;
 		let over = watch.heard.max(self.awake_since) + patience;
 		if over > now {
 			return self.timers.set(Timer::Watch(peer), over);
@@ -197,6 +198,11 @@ impl Membership {
 		let patience = Duration::min(self.config.suspicion, Duration::from_secs(2));
 		let over = self.awake_since + patience;
 		if !suspicion.cleared && suspicion.since < self.awake_since && over > self.now.mono {
+			return self.timers.set(Timer::Suspicion(peer), over);
+		}
+		// The same where we do not keep up.
+		let over = suspicion.since + self.config.suspicion + self.health.allowance(self.now.mono);
+		if !suspicion.cleared && over > self.now.mono {
 			return self.timers.set(Timer::Suspicion(peer), over);
 		}
 		let (cleared, claimed) = (suspicion.cleared, suspicion.claimed);

@@ -657,3 +657,25 @@ fn a_sync_outlives_one_link_and_fails_with_the_second() {
 	};
 	assert!(outputs(&mut node).iter().any(lost));
 }
+
+#[test]
+fn a_node_that_does_not_keep_up_is_slow_to_judge() {
+	let silence_until_suspicion = |late: Duration| {
+		let mut nodes = Nodes::joined(2);
+		let [me, peer] = [nodes.nodes[0].me, nodes.nodes[1].me];
+		let node = nodes.get(me);
+		let start = node.now.mono;
+		loop {
+			let now = node.deadline().unwrap() + late;
+			let wall_ms = 2_000_000;
+			node.handle(Now { mono: now, wall_ms }, Input::Tick);
+			if node.suspicions.contains_key(&peer) {
+				return now.since(start);
+			}
+		}
+	};
+	let prompt = silence_until_suspicion(Duration::ZERO);
+	assert!(prompt < SECOND * 4, "{prompt:?}");
+	let late = silence_until_suspicion(Duration::from_millis(500));
+	assert!(late > prompt + SECOND * 3, "{late:?}");
+}
