@@ -48,7 +48,7 @@ pub(crate) const CONNECTION_WINDOW: u32 = 32 * STREAM_WINDOW;
 
 /// How much may wait to be acknowledged by one peer, in bytes. Writing more
 /// waits.
-pub(crate) const SEND_WINDOW: u64 = 31_310_720;
+pub(crate) const SEND_WINDOW: u64 = 32 * 1024 * 1024;
 
 /// What a round trip is taken for before one was measured. Decides when a lost
 /// first packet is sent again; QUIC's own 333 ms costs a second there.

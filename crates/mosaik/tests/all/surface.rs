@@ -34,6 +34,9 @@ fn lives_on<T>(future: impl Future<Output = T> + Send + Sync + 'static) {
 	drop(future);
 }
 
+/// States the type of a value.
+fn is<T>(_: T) {}
+
 type D = u64;
 
 #[test]
@@ -193,7 +196,7 @@ async fn network_has_its_items(network: &Network, error: network::Error) {
 	match error {
 		network::Error::Bind(_) | network::Error::InvalidAddress(_) => {}
 		network::NetworkError::MissingNetworkId => {}
-		network::NetworkError::Prometheus(text) => drop::<String>(text),
+		network::NetworkError::Prometheus(text) => is::<String>(text),
 		_ => {}
 	}
 }
@@ -275,8 +278,8 @@ async fn discovery_has_its_items(
 	let _: Result<(), Error> = discovery.sync_with(peer).await;
 	lives_on(discovery.sync_with(address));
 	match events.recv().await.unwrap() {
-		Event::PeerDeparted(peer) => drop::<PeerId>(peer),
-		Event::PeerDiscovered(entry) | Event::PeerUpdated(entry) => drop::<PeerEntry>(entry),
+		Event::PeerDeparted(peer) => is::<PeerId>(peer),
+		Event::PeerDiscovered(entry) | Event::PeerUpdated(entry) => is::<PeerEntry>(entry),
 	}
 }
 
@@ -292,9 +295,9 @@ fn discovery_errors_are_listed(error: discovery::Error) {
 			let _: [NetworkId; 2] = [local_network, remote_network];
 		}
 		Error::InvalidSecretKey(a, b) | Error::PeerIdChanged(a, b) => {
-			drop::<(PeerId, PeerId)>((a, b))
+			is::<(PeerId, PeerId)>((a, b))
 		}
-		Error::Other(error) => drop::<Box<dyn StdError + Send + Sync>>(error),
+		Error::Other(error) => is::<Box<dyn StdError + Send + Sync>>(error),
 		_ => {}
 	}
 }
@@ -465,8 +468,8 @@ fn channel_has_its_items(channel: &streams::ChannelInfo) {
 fn stream_errors_are_listed(error: streams::producer::Error<D>) {
 	use streams::producer::Error;
 	match error {
-		Error::Closed(datum) => drop::<Option<D>>(datum),
-		Error::Encoding(datum, _) | Error::Full(datum) | Error::Offline(datum) => drop::<D>(datum),
+		Error::Closed(datum) => is::<Option<D>>(datum),
+		Error::Encoding(datum, _) | Error::Full(datum) | Error::Offline(datum) => is::<D>(datum),
 	}
 }
 

@@ -76,12 +76,16 @@ async fn conditions_count_tags_predicates_and_minima() {
 	let tagged_both = two.clone().with_tags(["a", "b"]);
 	let id = n2.local().id();
 	let second = any.clone().with_predicate(move |peer| *peer.id() == id);
-	assert!(any == false && false == any && !any.is_condition_met());
+	assert!(any == false);
+	assert!(false == any);
+	assert!(!any.is_condition_met());
 	assert!(any.clone().unmet() == true && producer.when().unsubscribed() == true);
 	let _first = n1.streams().consume::<Item>();
 	soon("any", any.clone()).await;
 	soon("tagged", tagged_a.clone()).await;
-	assert!(any == true && true == any && tagged_a == true);
+	assert!(any == true);
+	assert!(true == any);
+	assert!(tagged_a == true);
 	assert!(two == false && second == false);
 	never("two", two.clone()).await;
 	let _second = n2.streams().consume::<Item>();

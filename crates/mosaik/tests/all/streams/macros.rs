@@ -90,7 +90,8 @@ async fn every_key_takes_effect() {
 	assert!(!producer.config().disconnect_lagging);
 	let mut consumer = Full::consumer(&buyer);
 	assert!(!consumer.is_online());
-	let steps: [&dyn Fn(&Network, &Network); 5] = [
+	type Step<'a> = &'a dyn Fn(&Network, &Network);
+	let steps: [Step<'_>; 5] = [
 		&|_, buyer| buyer.discovery().add_tags("buyer"),
 		&|seller, _| seller.discovery().add_tags("seller"),
 		&|_, buyer| {

@@ -80,7 +80,7 @@ async fn unsubscribed<D: Datum>(producer: &Producer<D>) {
 }
 
 fn send_error<D>(result: Result<(), producer::Error<D>>) -> producer::Error<D> {
-	result.err().expect("it must fail")
+	result.expect_err("it must fail")
 }
 
 /// Tries again soon.
