@@ -9,3 +9,4 @@ mod primitives;
 mod streams;
 mod surface;
 mod util;
+mod ways;
