@@ -133,7 +133,7 @@ fn hosts_cut_off_from_each_other_notice_it_and_come_together_by_themselves_when_
 	let cut = Instant::now();
 	lab.unplug(SWITCH, 2);
 	fleet.each([&n0, &n1], "they miss the one", PATIENCE, |view| {
-		!view.known.contains(&n2.id)
+		!view.known.contains_key(&n2.id)
 	});
 	let missed = cut.elapsed();
 	fleet.each([&n2], "the one misses them", PATIENCE, |view| {
@@ -144,7 +144,7 @@ fn hosts_cut_off_from_each_other_notice_it_and_come_together_by_themselves_when_
 		cut.elapsed()
 	);
 	for (here, there) in [(&n0, &n1), (&n1, &n0)] {
-		assert!(fleet.see(here, |view| view.known.contains(&there.id)));
+		assert!(fleet.see(here, |view| view.known.contains_key(&there.id)));
 	}
 
 	let before = fleet.see(&n2, |view| view.received[&7]);
