@@ -3,6 +3,8 @@
 //! `BLESS=1 cargo test -p mosaik-proto --test golden` writes them anew; the diff
 //! is the change of the format.
 
+#![expect(clippy::unwrap_used, reason = "this is a test")]
+
 use {
 	mosaik_proto::{
 		EndpointAddr, SecretKey,

@@ -3,7 +3,10 @@
 
 use {
 	clap::{Parser, Subcommand},
-	mosaik_sim::discovery::scenarios::{SECOND, turmoil},
+	mosaik_sim::{
+		discovery::scenarios::{SECOND, turmoil_in},
+		world::Weather,
+	},
 	std::process::ExitCode,
 };
 
@@ -30,6 +33,9 @@ enum World {
 		/// For how many simulated seconds things go wrong.
 		#[arg(long, default_value_t = 120)]
 		time: u32,
+		/// How many of the dials fail for no reason, until the faults are over.
+		#[arg(long, default_value_t = 0.1)]
+		dial_loss: f64,
 		/// Print all that happens.
 		#[arg(long)]
 		trace: bool,
@@ -42,11 +48,16 @@ fn main() -> ExitCode {
 		seeds,
 		nodes,
 		time,
+		dial_loss,
 		trace,
 	} = Arguments::parse().world;
 	let mut failed = false;
 	for seed in seed..seed.saturating_add(seeds) {
-		let report = turmoil(seed, nodes, SECOND * time, trace);
+		let weather = Weather {
+			dial_loss,
+			..Weather::default()
+		};
+		let report = turmoil_in(weather, seed, nodes, SECOND * time, trace);
 		println!("seed {seed}: trace {:016x}", report.trace);
 		for line in &report.lines {
 			println!("  {line}");
@@ -57,7 +68,7 @@ fn main() -> ExitCode {
 		if !report.violations.is_empty() {
 			failed = true;
 			println!(
-				"  again: cargo run --release -p mosaik-sim -- discovery --seed {seed} --nodes {nodes} --time {time} --trace"
+				"  again: cargo run --release -p mosaik-sim -- discovery --seed {seed} --nodes {nodes} --time {time} --dial-loss {dial_loss} --trace"
 			);
 		}
 	}

@@ -50,6 +50,13 @@ fn whatever_happens_to_two_hundred_in_the_end_all_agree() {
 	assert_report(&report, 7, 200, 60);
 }
 
+#[test]
+#[ignore = "takes minutes; in release: cargo test --release -p mosaik-sim -- --ignored"]
+fn whatever_happens_to_a_thousand_in_the_end_all_agree() {
+	let report = turmoil(1, 1000, SECOND * 60, false);
+	assert_report(&report, 1, 1000, 60);
+}
+
 /// Seeds that once found something.
 #[test]
 fn what_was_wrong_once_is_right() {
@@ -125,6 +132,28 @@ fn a_pause_of_five_seconds_goes_unnoticed() {
 		sim.run_for(SECOND * 30);
 		sim.converged().unwrap();
 		assert_eq!(sim.told.get("departed"), None);
+		assert_sound(&sim);
+	}
+}
+
+/// The one that slept is the only one to know the dead, the new ones the only
+/// ones not to know that they are dead.
+#[test]
+fn who_slept_long_does_not_bring_back_the_dead() {
+	for seed in 0..10 {
+		let mut sim = world(seed, 30);
+		sim.pause(5, SECOND * 40);
+		sim.run_for(SECOND);
+		for dead in 10..20 {
+			sim.crash(dead);
+		}
+		sim.run_for(SECOND * 30);
+		for _ in 0..10 {
+			sim.add(&[0, 1]);
+		}
+		sim.run_for(SECOND * 9);
+		sim.resume(5);
+		sim.run_until_converged(SECOND * 20).unwrap();
 		assert_sound(&sim);
 	}
 }

@@ -83,3 +83,8 @@ pub use {
 	network::{Network, NetworkId, PeerId},
 	streams::{ConsumerOf, Criteria, ProducerOf, StreamConsumer, StreamProducer},
 };
+
+/// The code in the README compiles and runs.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,5 +1,7 @@
 //! The `mosaik` command as users run it: as a process, by what it prints.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod beacon;
 mod dht;
 mod peers;

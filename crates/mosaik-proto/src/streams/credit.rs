@@ -11,15 +11,16 @@ use {
 	std::collections::VecDeque,
 };
 
-/// How many packets may be under way: half of what a receiver can bear, since
-/// what is sent again may be cut differently.
-const MAX_PACKETS: u64 = 1024;
+/// How many packets may be under way: less than a receiver can bear, since what is
+/// sent again may be cut differently, but more than QUIC's window of bulk data,
+/// which is not to be narrowed.
+const MAX_PACKETS: u64 = 1536;
 
 /// The stream bytes that every path carries in one packet.
 const PACKET_BYTES: u64 = 1100;
 
 /// The consumer tells how far it has read at least every so many bytes …
-const ACK_BYTES: u64 = 128 * 1024;
+const ACK_BYTES: u64 = 64 * 1024;
 
 /// … or datums, whichever is first. Each datum may have been a packet, so this
 /// stays well below the limit: a producer that waits is always owed a message.

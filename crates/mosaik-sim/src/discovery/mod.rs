@@ -1,6 +1,6 @@
 //! Membership in a world of its own.
 
-mod invariants;
+pub mod invariants;
 mod node;
 pub mod scenarios;
 

@@ -69,6 +69,11 @@ pub fn turmoil(seed: u64, nodes: usize, time: Duration, echo: bool) -> Report {
 		dial_loss: 0.1,
 		..Weather::default()
 	};
+	turmoil_in(weather, seed, nodes, time, echo)
+}
+
+/// As [`turmoil`], in any weather.
+pub fn turmoil_in(weather: Weather, seed: u64, nodes: usize, time: Duration, echo: bool) -> Report {
 	let config = MembershipConfig::default();
 	let mut sim = Sim::new(seed, nodes * 2, weather, config);
 	if echo {

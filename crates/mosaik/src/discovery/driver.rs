@@ -64,6 +64,8 @@ struct State {
 	next_link: LinkId,
 	syncs: BTreeMap<SyncToken, Waiting>,
 	next_sync: SyncToken,
+	/// What is to be told once the catalog is up to date.
+	events: Vec<Event>,
 	/// The other network of peers that exchanges wait for.
 	foreign: BTreeMap<PeerId, NetworkId>,
 }
@@ -123,6 +125,7 @@ impl Driver {
 				next_link: LinkId::default(),
 				syncs: BTreeMap::new(),
 				next_sync: 0,
+				events: Vec::new(),
 				foreign: BTreeMap::new(),
 			}),
 			moved: Notify::new(),
@@ -224,9 +227,14 @@ impl Driver {
 				self.perform(state, output, &mut failed);
 			}
 			let Some(input) = failed.pop_front() else {
-				return;
+				break;
 			};
 			state.core.handle(self.now(), input);
+		}
+		// Last, so that who hears of a change finds it in the catalog.
+		for event in state.events.drain(..) {
+			// An error means that nobody listens.
+			let _ = self.events.send(event);
 		}
 	}
 
@@ -250,8 +258,7 @@ impl Driver {
 					failed.push_back(Input::LinkDown { peer });
 				}
 			}
-			// An error means that nobody listens.
-			Output::Event(event) => drop(self.events.send(event)),
+			Output::Event(event) => state.events.push(event),
 			Output::CatalogChanged => {
 				self.catalog.send_replace(state.core.catalog());
 			}

@@ -28,7 +28,8 @@ impl Node {
 	/// sockets are closed, every task ends. A second or so at most.
 	async fn shutdown(&self) {
 		self.streams.close();
-		self.discovery.leave().await;
+		// Its connections are closed with the rest: not before all has arrived.
+		tokio::join!(self.streams.drained(), self.discovery.leave());
 		self.tasks.cancel();
 		self.tasks.shutdown().await;
 		self.peers.shutdown(CloseCode::GracefulShutdown).await;
@@ -115,8 +116,9 @@ impl Network {
 		self.local().online().await;
 	}
 
-	/// Leaves the network and waits until every task has ended and every socket
-	/// is closed, about a second at most. What is used afterwards fails with an
+	/// Leaves the network and waits until every task has ended and every
+	/// connection is closed, about a second at most; the ports are free when the
+	/// last handle is dropped. What is used afterwards fails with an
 	/// error that says so. May be called more than once.
 	pub async fn shutdown(&self) {
 		self.node().shutdown().await;

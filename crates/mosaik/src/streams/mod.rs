@@ -44,6 +44,7 @@ use {
 		fmt,
 		sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 	},
+	tokio_util::task::TaskTracker,
 };
 
 #[doc(hidden)]
@@ -92,6 +93,8 @@ struct Inner {
 	tasks: Tasks,
 	producers: Mutex<BTreeMap<StreamId, Registered>>,
 	metrics: metrics::StreamsMetrics,
+	/// The subscriptions of others to our producers.
+	serving: TaskTracker,
 }
 
 /// The streams of a node: where producers and consumers come from. Cheap to
@@ -116,6 +119,7 @@ impl Streams {
 			tasks: tasks.clone(),
 			producers: Mutex::new(BTreeMap::new()),
 			metrics: metrics::StreamsMetrics::new(&network),
+			serving: TaskTracker::new(),
 		}));
 		let accept = streams.clone();
 		tasks.spawn("streams.accept", async move {
@@ -239,6 +243,13 @@ impl Streams {
 		});
 	}
 
+	/// Waits until consumers have what was sent, not for those that do not read.
+	pub(crate) async fn drained(&self) {
+		let serving = &self.0.serving;
+		serving.close();
+		let _ = tokio::time::timeout(serve::DRAIN_TIMEOUT, serving.wait()).await;
+	}
+
 	/// Closes every producer: what was sent is still delivered.
 	pub(crate) fn close(&self) {
 		for registered in self.producers().values() {
@@ -257,7 +268,9 @@ impl Streams {
 		self.0
 			.tasks
 			.spawn_until_done("streams.serve", |token| async move {
-				serve::serve(streams, incoming, token).await;
+				let serving = streams.0.serving.clone();
+				let subscription = serve::serve(streams, incoming, token);
+				serving.track_future(subscription).await;
 			});
 	}
 

@@ -170,7 +170,13 @@ impl Outlet {
 			}
 		};
 		match fanout.push(encode, wake) {
-			Ok(()) => Ok(fanout.consumers() > 0),
+			Ok(overtakes) => {
+				let delivered = fanout.consumers() > 0;
+				if overtakes {
+					self.cut_lagging(guard);
+				}
+				Ok(delivered)
+			}
 			Err(PushError::Full) => {
 				self.cut_lagging(guard);
 				Err(Refused::Full)
@@ -306,9 +312,9 @@ impl Outlet {
 		let mut inner = self.lock();
 		let missed = inner.fanout.unsubscribe(slot.key);
 		inner.subscribers.remove(&slot.key);
-		slot.state.send_replace(State::Terminated);
 		self.publish(&inner);
 		drop(inner);
+		slot.state.send_replace(State::Terminated);
 		self.metrics.dropped.increment(missed);
 		self.room.notify_waiters();
 	}
@@ -317,9 +323,8 @@ impl Outlet {
 	pub(super) fn take(&self, slot: &Slot, max_bytes: usize, out: &mut Vec<Bytes>) -> u64 {
 		let now = self.now();
 		let taken = self.lock().fanout.take(now, slot.key, max_bytes, out);
-		if taken > 0 {
-			self.room.notify_waiters();
-		}
+		// Also when there was nothing to take: one that waits makes room to overtake.
+		self.room.notify_waiters();
 		taken
 	}
 

@@ -30,7 +30,7 @@ use {
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long what was sent may take to arrive after the end of the stream.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a consumer's latest entry may take before it is asked to exchange
 /// catalogs.
@@ -185,8 +185,10 @@ impl Subscription {
 		match end {
 			End::Finished => {
 				let _ = lane.send.finish();
-				// Resolves when the consumer has everything.
-				let _ = time::timeout(DRAIN_TIMEOUT, lane.send.stopped()).await;
+				// The consumer ends its half when it has read everything. That its
+				// QUIC has it is not enough: closing the connection would discard it.
+				let read = follow_acks(&mut lane.recv, watch::Sender::new(0));
+				let _ = time::timeout(DRAIN_TIMEOUT, read).await;
 			}
 			End::Cut(code) => {
 				let _ = lane.send.reset(frame::var_int(code));

@@ -53,6 +53,8 @@ struct Producer {
 	info: ChannelInfo,
 	state: watch::Sender<State>,
 	stats: Arc<Stats>,
+	/// An attempt or a subscription is on.
+	active: bool,
 	end: CancellationToken,
 }
 
@@ -268,8 +270,9 @@ impl<D: Datum> Follower<D> {
 			let offers = catalog
 				.get(peer)
 				.is_some_and(|entry| entry.streams().contains(&stream));
-			if !offers && producer.info.is_connected() {
-				// It has ended its stream or left: what it has sent is still coming.
+			if !offers && producer.active {
+				// It has ended its stream or left: what it has sent is still coming,
+				// its first answer perhaps too.
 				eligible.insert(*peer, producer.info.peer().update_version());
 				return true;
 			}
@@ -288,6 +291,9 @@ impl<D: Datum> Follower<D> {
 				self.handle(Input::Subscribed(peer));
 			}
 			Report::Ended(peer, outcome) => {
+				if let Some(producer) = self.inlet.producers().get_mut(&peer) {
+					producer.active = false;
+				}
 				self.inlet.set_state(&peer, State::Connecting);
 				self.handle(Input::Ended(peer, outcome));
 				// Does it still offer the stream?
@@ -350,6 +356,7 @@ impl<D: Datum> Follower<D> {
 		let mut producers = self.inlet.producers();
 		if let Some(producer) = producers.get_mut(&peer) {
 			producer.end = end;
+			producer.active = true;
 			producer.state.send_replace(State::Connecting);
 			return producer.stats.clone();
 		}
@@ -367,6 +374,7 @@ impl<D: Datum> Follower<D> {
 				info,
 				state,
 				stats: stats.clone(),
+				active: true,
 				end,
 			},
 		);

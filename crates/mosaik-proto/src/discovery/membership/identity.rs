@@ -2,8 +2,7 @@
 
 use {
 	super::{
-		Event, Input, Membership, Output, SyncError, Timer, links::Syncs, spread::Learned,
-		suspicion::Grave,
+		Event, Input, Membership, Output, SyncError, Timer, spread::Learned, suspicion::Grave,
 	},
 	crate::{
 		PeerId,
@@ -229,8 +228,8 @@ impl Membership {
 			self.outbox(peer, |outbox| outbox.departed.push(departure.clone()));
 			self.flush(peer);
 		}
-		for (peer, link) in std::mem::take(&mut self.links) {
-			self.end_syncs(peer, link.syncing, Syncs::Fail(SyncError::Left));
+		for (_, link) in std::mem::take(&mut self.links) {
+			self.end_syncs(link.syncing, SyncError::Left);
 		}
 		for token in self.take_waiting_syncs() {
 			self.sync_done(token, Err(SyncError::Left));

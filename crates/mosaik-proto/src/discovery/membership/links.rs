@@ -28,6 +28,10 @@ const MAX_LINKS: usize = 512;
 /// enough to sync and so to learn of others to link to.
 const LEASE: Duration = Duration::from_secs(3);
 
+/// How long a node that lost its last link waits before it tries all ways into
+/// the network again.
+const ALONE: Duration = Duration::from_millis(500);
+
 /// How long a link must be silent to be given up, in ping intervals.
 const SILENCE: u32 = 3;
 
@@ -62,23 +66,19 @@ pub(super) struct Outbox {
 	pub(super) pulls: BTreeSet<Key>,
 }
 
-/// What becomes of the syncs that users wait for when a link goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Syncs {
-	/// They fail.
-	Fail(SyncError),
-	/// They are begun once more on the next link: two nodes that dial each other
-	/// at the same time lose one of the two links, and nobody is at fault.
-	Resume,
-}
-
 impl Membership {
 	pub(super) fn on_link_up(&mut self, peer: PeerId, opened_by_us: bool) {
 		if peer == self.me {
 			return;
 		}
-		self.drop_link(peer, Syncs::Resume);
+		// If both sides dialled, the second link is no reason to fail a sync.
+		let replaced = self.links.get_mut(&peer);
+		let users = replaced.map_or_else(Vec::new, |link| link.syncing.take_users());
+		self.drop_link(peer, SyncError::LinkLost);
 		if self.links.len() >= MAX_LINKS {
+			for token in users.into_iter().chain(self.dial_ended(peer)) {
+				self.sync_done(token, Err(SyncError::Unreachable));
+			}
 			return self.outputs.push_back(Output::Close {
 				peer,
 				reason: CloseCode::Overloaded,
@@ -86,6 +86,7 @@ impl Membership {
 		}
 		let mut syncing = Syncing::default();
 		syncing.waiting = self.dial_ended(peer);
+		syncing.waiting.extend(users);
 		let now = self.now.mono;
 		let link = Link {
 			opened_by_us,
@@ -116,14 +117,14 @@ impl Membership {
 	}
 
 	pub(super) fn on_link_down(&mut self, peer: PeerId) {
-		if self.drop_link(peer, Syncs::Resume) {
+		if self.drop_link(peer, SyncError::LinkLost) {
 			// One that was needed is dialled again.
 			self.overlay_is_old = true;
 		}
 	}
 
 	/// Forgets a link; `false` if there was none.
-	fn drop_link(&mut self, peer: PeerId, syncs: Syncs) -> bool {
+	fn drop_link(&mut self, peer: PeerId, error: SyncError) -> bool {
 		let Some(link) = self.links.remove(&peer) else {
 			return false;
 		};
@@ -141,13 +142,18 @@ impl Membership {
 		] {
 			self.timers.cancel(timer);
 		}
-		self.end_syncs(peer, link.syncing, syncs);
+		self.end_syncs(link.syncing, error);
+		if self.links.is_empty() {
+			// Turned away by a busy peer, perhaps: do not wait for long.
+			let soon = self.jittered(ALONE);
+			self.timers.set(Timer::Lost, self.now.mono + soon);
+		}
 		true
 	}
 
 	/// Closes a link on our own account.
 	pub(super) fn close(&mut self, peer: PeerId, reason: CloseCode) {
-		if self.drop_link(peer, Syncs::Fail(SyncError::LinkLost)) {
+		if self.drop_link(peer, SyncError::LinkLost) {
 			self.outputs.push_back(Output::Close { peer, reason });
 			self.overlay_is_old = true;
 		}
@@ -264,7 +270,7 @@ impl Membership {
 			Some(None) => {}
 			Some(Some(start)) if start >= started_ms => {}
 			_ => {
-				if self.drop_link(peer, Syncs::Resume) {
+				if self.drop_link(peer, SyncError::LinkLost) {
 					self.overlay_is_old = true;
 				}
 				let restarted = Output::Incarnation { peer, started_ms };

@@ -125,8 +125,6 @@ pub struct Membership {
 	lost: Lost,
 	identity: identity::Identity,
 	next_sync: u32,
-	/// Syncs of users that have lost a link before.
-	resumed_syncs: BTreeSet<SyncToken>,
 
 	timers: Timers<Timer>,
 	outputs: VecDeque<Output>,
@@ -191,7 +189,6 @@ impl Membership {
 			lost: Lost::default(),
 			identity: identity::Identity::new(now.mono),
 			next_sync: 0,
-			resumed_syncs: BTreeSet::new(),
 			timers,
 			outputs,
 			stats: Stats::default(),

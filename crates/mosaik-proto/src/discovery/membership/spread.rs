@@ -191,9 +191,11 @@ impl Membership {
 
 	/// A neighbour has an entry: if it does not arrive by itself, pull it.
 	pub(super) fn on_advert(&mut self, from: PeerId, key: Key, version: PeerEntryVersion) {
-		let known = self.catalog.find(&key).map(|known| known.update_version());
-		if known.is_some_and(|known| known >= version) {
-			if let (Ok(id), true) = (PeerId::from_bytes(&key), known == Some(version)) {
+		if let Some(known) = self.catalog.find(&key)
+			&& known.update_version() >= version
+		{
+			let (id, same) = (*known.id(), known.update_version() == version);
+			if same {
 				self.has_it(from, id);
 			}
 			return;

@@ -2,9 +2,7 @@
 
 use {
 	super::{
-		Membership, Output, SyncError, SyncToken, Timer,
-		identity::is_credible,
-		links::{MENTION_LEN, Syncs},
+		Membership, Output, SyncError, SyncToken, Timer, identity::is_credible, links::MENTION_LEN,
 	},
 	crate::{
 		PeerId,
@@ -30,7 +28,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// While changes arrive, catalogs differ anyway; but not for this long.
-const RESTLESS_MAX: Duration = Duration::from_secs(10);
+const RESTLESS_MAX: Duration = Duration::from_secs(5);
 
 /// The syncs of one link.
 #[derive(Debug, Default)]
@@ -45,6 +43,19 @@ pub(super) struct Syncing {
 	pause: Duration,
 }
 
+impl Syncing {
+	/// The users who wait for a sync to end or to begin.
+	fn into_tokens(self) -> impl Iterator<Item = SyncToken> {
+		let current = self.current.into_iter().flat_map(|sync| sync.users);
+		current.chain(self.waiting)
+	}
+
+	/// Takes the users away: another link takes this one's place.
+	pub(super) fn take_users(&mut self) -> Vec<SyncToken> {
+		std::mem::take(self).into_tokens().collect()
+	}
+}
+
 #[derive(Debug)]
 struct Current {
 	token: u32,
@@ -56,21 +67,13 @@ struct Current {
 
 impl Membership {
 	pub(super) fn sync_done(&mut self, token: SyncToken, result: Result<(), SyncError>) {
-		self.resumed_syncs.remove(&token);
 		self.outputs.push_back(Output::SyncDone { token, result });
 	}
 
 	/// The link is gone, and its syncs with it.
-	pub(super) fn end_syncs(&mut self, peer: PeerId, syncing: Syncing, syncs: Syncs) {
-		let current = syncing.current.into_iter().flat_map(|sync| sync.users);
-		for token in current.chain(syncing.waiting) {
-			match syncs {
-				Syncs::Resume if self.resumed_syncs.insert(token) => {
-					self.sync_with(peer.into(), token);
-				}
-				Syncs::Resume => self.sync_done(token, Err(SyncError::LinkLost)),
-				Syncs::Fail(error) => self.sync_done(token, Err(error)),
-			}
+	pub(super) fn end_syncs(&mut self, syncing: Syncing, error: SyncError) {
+		for token in syncing.into_tokens() {
+			self.sync_done(token, Err(error));
 		}
 	}
 

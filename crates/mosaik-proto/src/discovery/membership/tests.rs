@@ -79,6 +79,10 @@ impl Nodes {
 
 	fn give(&mut self, peer: PeerId, input: Input) {
 		self.queue.push_back((peer, input));
+		self.deliver();
+	}
+
+	fn deliver(&mut self) {
 		while let Some((peer, input)) = self.queue.pop_front() {
 			if self.dead.contains(&peer) {
 				continue;
@@ -118,6 +122,7 @@ impl Nodes {
 	}
 
 	fn run(&mut self, time: Duration) {
+		self.deliver();
 		let end = self.time + time;
 		while self.time < end {
 			self.time += Duration::from_millis(10);
@@ -276,6 +281,39 @@ fn a_restart_with_a_slower_clock_steps_over_the_former_life() {
 	for n in 1..=5 {
 		assert_eq!(nodes.departures(id(n)), 0, "peer {n}");
 	}
+}
+
+#[test]
+fn a_sync_survives_that_both_sides_dialled() {
+	let mut nodes = Nodes::new(2);
+	let address = id(2).into();
+	let sync = Input::SyncWith { address, token: 7 };
+	nodes.queue.push_back((id(1), sync));
+	for (me, peer, opened_by_us) in [(1, 2, false), (2, 1, true)] {
+		let peer = id(peer);
+		nodes
+			.queue
+			.push_back((id(me), Input::LinkUp { peer, opened_by_us }));
+	}
+	nodes.run(SECOND);
+	let done: Vec<_> = nodes
+		.outputs
+		.iter()
+		.filter(|(_, output)| matches!(output, Output::SyncDone { .. }))
+		.collect();
+	assert!(
+		matches!(
+			done[..],
+			[(
+				_,
+				Output::SyncDone {
+					token: 7,
+					result: Ok(())
+				}
+			)]
+		),
+		"{done:?}"
+	);
 }
 
 #[test]

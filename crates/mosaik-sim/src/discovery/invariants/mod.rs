@@ -1,9 +1,9 @@
 //! What must hold, one file each, checked while a world runs.
 
-mod bytes;
-mod convergence;
-mod no_flap;
-mod no_resurrection;
+pub mod bytes;
+pub mod convergence;
+pub mod no_flap;
+pub mod no_resurrection;
 
 pub use {
 	bytes::Bytes, convergence::Convergence, no_flap::NoFlap, no_resurrection::NoResurrection,

@@ -35,7 +35,7 @@ async fn every_consumer_gets_everything_of_every_producer_in_order() {
 			}
 		}
 	}));
-	let receiving = join_all(consumers.into_iter().map(async |mut consumer| {
+	let receiving = join_all(consumers.into_iter().map(|mut consumer| async move {
 		let mut expected = [0, 0];
 		for _ in 0..2 * ITEMS {
 			let Item { producer, number } = next(&mut consumer).await;
