@@ -111,8 +111,7 @@ fn of_fifty_processes_a_killed_one_is_noticed_by_all_and_back_at_once_when_resta
 	// Nobody else was thought gone.
 	for process in &processes {
 		let departed = fleet.see(process, |view| view.departed.clone());
-		let others = departed.iter().filter(|(gone, _)| *gone != id);
-		for (gone, at) in others {
+		if let Some((gone, at)) = departed.iter().find(|(gone, _)| *gone != id) {
 			panic!(
 				"process {} missed {} {:?} before the kill, {:?} after",
 				process.index(),
