@@ -107,6 +107,16 @@ fn two_hosts_that_reach_nothing_but_a_relay_stream_through_it() {
 
 #[test]
 fn hosts_cut_off_from_each_other_notice_it_and_come_together_by_themselves_when_healed() {
+	cut_and_heal(Duration::ZERO);
+}
+
+#[test]
+fn hosts_cut_off_for_a_minute_come_together_by_themselves_when_healed() {
+	cut_and_heal(Duration::from_secs(60));
+}
+
+/// Cuts one of three hosts off, until all have noticed and for so long at least.
+fn cut_and_heal(at_least: Duration) {
 	const SWITCH: usize = 3;
 	let Some(lab) = Lab::new(4) else { return };
 	lab.switch(SWITCH, &[0, 1, 2]);
@@ -147,6 +157,8 @@ fn hosts_cut_off_from_each_other_notice_it_and_come_together_by_themselves_when_
 		assert!(fleet.see(here, |view| view.known.contains_key(&there.id)));
 	}
 
+	// Not a wait for something: this is what happens to them.
+	std::thread::sleep(at_least.saturating_sub(cut.elapsed()));
 	let before = fleet.see(&n2, |view| view.received[&7]);
 	let healed = Instant::now();
 	lab.plug(SWITCH, 2);
