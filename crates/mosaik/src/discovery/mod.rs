@@ -7,9 +7,9 @@
 //! | module   | finds | how fast |
 //! |----------|-------|----------|
 //! | bootstrap peers | whom the configuration names | at once |
-//! | [`host`] | processes of the same user on this host | milliseconds |
-//! | [`mdns`] | the local network | about a second |
-//! | [`dht`]  | the internet | seconds to minutes |
+//! | `host` | processes of the same user on this host | milliseconds |
+//! | `mdns` | the local network | about a second |
+//! | `dht`    | the internet | seconds to minutes |
 
 mod addr;
 mod config;

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! A consumer finds the producers of its stream in the catalog and opens a lane
-//! to each of them ([`subscribe`]); the producer's side checks who is there and
-//! writes ([`serve`]). Whom to subscribe to and what each consumer is sent is
+//! to each of them (`subscribe.rs`); the producer's side checks who is there and
+//! writes (`serve.rs`). Whom to subscribe to and what each consumer is sent is
 //! decided in `mosaik_proto::streams`.
 
 mod def;

@@ -1,6 +1,6 @@
 //! Nodes on real QUIC over loopback, in one process.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod discovery;
 mod metrics;

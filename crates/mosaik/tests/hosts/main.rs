@@ -11,7 +11,7 @@
 //! Namespaces need root and `ip`; what cannot run says so and passes.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod killed;
 mod lab;

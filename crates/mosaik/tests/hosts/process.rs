@@ -8,7 +8,7 @@ use {
 	iroh::{EndpointAddr, RelayMap, RelayMode, RelayUrl},
 	mosaik::{
 		Network, NetworkId, PeerId, SecretKey, Tag,
-		discovery::{self, Event},
+		discovery::{self, Event, PeerEntry},
 	},
 	serde::{Deserialize, Serialize},
 	std::{
@@ -102,9 +102,9 @@ enum Said {
 		addr: EndpointAddr,
 		took: Duration,
 	},
-	Discovered(PeerId),
+	/// An entry that is new, with its address.
+	Known(EndpointAddr, BTreeSet<Tag>),
 	Departed(PeerId),
-	Updated(PeerId, BTreeSet<Tag>),
 	/// A number of the producer with this mark.
 	Received(u64),
 	Path(PeerId, Path),
@@ -124,10 +124,10 @@ pub(crate) struct Path {
 pub(crate) struct View {
 	/// When the builder returned, how long that took, and the address.
 	pub(crate) ready: Option<(Instant, Duration, EndpointAddr)>,
-	/// Who is in the catalog.
-	pub(crate) known: BTreeSet<PeerId>,
-	/// Who has departed, ever.
-	pub(crate) departed: Vec<PeerId>,
+	/// Who is in the catalog, and where.
+	pub(crate) known: BTreeMap<PeerId, EndpointAddr>,
+	/// Who has departed, ever, and when.
+	pub(crate) departed: Vec<(PeerId, Instant)>,
 	pub(crate) tags: BTreeMap<PeerId, BTreeSet<Tag>>,
 	/// How many data came, by the mark of the producer.
 	pub(crate) received: BTreeMap<u64, u64>,
@@ -141,12 +141,14 @@ impl View {
 	fn take(&mut self, said: Said) {
 		match said {
 			Said::Ready { addr, took } => self.ready = Some((Instant::now(), took, addr)),
-			Said::Discovered(peer) => drop(self.known.insert(peer)),
+			Said::Known(addr, tags) => {
+				self.tags.insert(addr.id, tags);
+				self.known.insert(addr.id, addr);
+			}
 			Said::Departed(peer) => {
 				self.known.remove(&peer);
-				self.departed.push(peer);
+				self.departed.push((peer, Instant::now()));
 			}
-			Said::Updated(peer, tags) => drop(self.tags.insert(peer, tags)),
 			Said::Received(mark) => *self.received.entry(mark).or_default() += 1,
 			Said::Path(peer, path) => drop(self.paths.insert(peer, path)),
 			Said::Listens(addr) => self.listens = Some(addr),
@@ -306,7 +308,7 @@ impl Fleet {
 				view.known.len() + 1 >= ids.len()
 					&& ids
 						.iter()
-						.all(|id| *id == process.id || view.known.contains(id))
+						.all(|id| *id == process.id || view.known.contains_key(id))
 			});
 			all.then_some(())
 		});
@@ -350,6 +352,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
+	/// Which process of the fleet it is, in the order of their start.
+	pub(crate) const fn index(&self) -> usize {
+		self.index
+	}
+
 	/// Ends it as the kernel does when memory is short: without a word.
 	pub(crate) fn kill(&mut self) {
 		self.child.kill().unwrap();
@@ -417,6 +424,11 @@ fn say(said: &Said) {
 	let _ = writeln!(io::stdout().lock(), "{MARK}{line}");
 }
 
+fn say_known(peer: &PeerEntry) {
+	let tags = peer.tags().iter().copied().collect();
+	say(&Said::Known(peer.address().clone(), tags));
+}
+
 async fn run_relay() {
 	let mut config = iroh_relay::server::ServerConfig::default();
 	let at = (Ipv4Addr::UNSPECIFIED, 0);
@@ -436,7 +448,7 @@ async fn run_node(spec: Spec) {
 	});
 	let mut events = network.discovery().events();
 	for peer in network.discovery().catalog().peers() {
-		say(&Said::Discovered(*peer.id()));
+		say_known(peer);
 	}
 	let producer = spec.produce.map(|_| network.streams().produce::<u64>());
 	let mut consumer = spec.consume.then(|| network.streams().consume::<u64>());
@@ -447,11 +459,8 @@ async fn run_node(spec: Spec) {
 	loop {
 		tokio::select! {
 			event = events.recv() => match event.unwrap() {
-				Event::PeerDiscovered(entry) => say(&Said::Discovered(*entry.id())),
+				Event::PeerDiscovered(entry) | Event::PeerUpdated(entry) => say_known(&entry),
 				Event::PeerDeparted(peer) => say(&Said::Departed(peer)),
-				Event::PeerUpdated(entry) => {
-					say(&Said::Updated(*entry.id(), entry.tags().iter().copied().collect()));
-				}
 			},
 			line = input.next_line() => match line {
 				Ok(Some(tag)) => network.discovery().add_tags(tag.as_str()),
