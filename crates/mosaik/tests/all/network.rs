@@ -2,6 +2,7 @@
 
 use {
 	crate::util::{acquainted, eventually, local, node, nodes, soon, unique, until, within},
+	futures::future::join_all,
 	mosaik::{Network, PeerId, SecretKey, discovery::Event, network::NetworkError},
 	std::{
 		collections::BTreeSet,
@@ -41,6 +42,14 @@ async fn a_node_can_be_dialled_as_soon_as_it_is_built() {
 	within(SECOND, "exchange", n1.discovery().sync_with(addr))
 		.await
 		.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn thirty_five_nodes_in_one_process_all_see_the_others() {
+	let id = unique();
+	let nodes = join_all((0..35).map(|_| Network::new(id))).await;
+	let nodes: Vec<Network> = nodes.into_iter().map(Result::unwrap).collect();
+	acquainted(&nodes).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
