@@ -199,13 +199,14 @@ impl Driver {
 
 	/// Calls the core and does all that follows from it.
 	pub(super) fn with<T>(&self, call: impl FnOnce(&mut Membership, Now) -> T) -> T {
-		let mut state = self.state();
+		self.with_state(&mut self.state(), call)
+	}
+
+	fn with_state<T>(&self, state: &mut State, call: impl FnOnce(&mut Membership, Now) -> T) -> T {
 		let before = state.core.deadline();
 		let result = call(&mut state.core, self.now());
-		self.perform_all(&mut state);
-		let moved = state.core.deadline() != before;
-		drop(state);
-		if moved {
+		self.perform_all(state);
+		if state.core.deadline() != before {
 			self.moved.notify_one();
 		}
 		result
@@ -329,13 +330,14 @@ impl Driver {
 			if let Some(link) = state.links.remove(&peer) {
 				link.close(CloseCode::Superseded);
 			}
-			state.core.handle(self.now(), Input::LinkDown { peer });
 		}
 		let id = state.next_link.advance();
 		let link = Link::start(self, id, lane, opened_by_us);
 		state.links.insert(peer, link);
-		drop(state);
-		self.handle(Input::LinkUp { peer, opened_by_us });
+		// Under the same lock: its end must not be told before its beginning.
+		self.with_state(&mut state, |core, now| {
+			core.handle(now, Input::LinkUp { peer, opened_by_us });
+		});
 	}
 
 	/// A link's reader got something.
@@ -350,8 +352,9 @@ impl Driver {
 		let mut state = self.state();
 		if state.links.get(&peer).is_some_and(|link| link.id() == id) {
 			state.links.remove(&peer);
-			drop(state);
-			self.handle(Input::LinkDown { peer });
+			self.with_state(&mut state, |core, now| {
+				core.handle(now, Input::LinkDown { peer })
+			});
 		}
 	}
 

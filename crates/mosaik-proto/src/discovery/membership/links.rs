@@ -117,7 +117,19 @@ impl Membership {
 	}
 
 	pub(super) fn on_link_down(&mut self, peer: PeerId) {
-		if self.drop_link(peer, SyncError::LinkLost) {
+		// Nor is it to lose one of the two before the other has come up: a sync is
+		// begun anew, once.
+		let gone = self.links.get_mut(&peer);
+		let users = gone.map_or_else(Vec::new, |link| link.syncing.take_users());
+		let was_linked = self.drop_link(peer, SyncError::LinkLost);
+		for token in users {
+			if self.resumed_syncs.insert(token) {
+				self.sync_with(peer.into(), token);
+			} else {
+				self.sync_done(token, Err(SyncError::LinkLost));
+			}
+		}
+		if was_linked {
 			// One that was needed is dialled again.
 			self.overlay_is_old = true;
 		}

@@ -67,6 +67,7 @@ struct Current {
 
 impl Membership {
 	pub(super) fn sync_done(&mut self, token: SyncToken, result: Result<(), SyncError>) {
+		self.resumed_syncs.remove(&token);
 		self.outputs.push_back(Output::SyncDone { token, result });
 	}
 

@@ -645,6 +645,15 @@ fn a_sync_outlives_one_link_and_fails_with_the_second() {
 	};
 	assert!(again.iter().any(digest));
 
+	// That one is lost: another is asked for.
+	node.handle(start, down.clone());
+	let again = outputs(&mut node);
+	assert!(
+		!again
+			.iter()
+			.any(|output| matches!(output, Output::SyncDone { .. }))
+	);
+	node.handle(start, up);
 	node.handle(start, down);
 	let lost = |output: &Output| {
 		matches!(
