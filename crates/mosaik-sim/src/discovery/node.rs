@@ -132,7 +132,10 @@ impl Process for Member {
 				opened_by_us,
 			},
 			Happening::LinkDown { peer } => Input::LinkDown { peer: id(peer) },
-			Happening::DialFailed { peer } => Input::DialFailed { peer: id(peer) },
+			Happening::DialFailed { peer } => Input::DialFailed {
+				peer: id(peer),
+				answered: false,
+			},
 			Happening::Message { from, message } => Input::Message {
 				from: id(from),
 				message,

@@ -309,7 +309,12 @@ impl Driver {
 				state.foreign.insert(peer, *theirs);
 			}
 		}
-		self.handle(Input::DialFailed { peer });
+		// What answers from another network is another node at the same address.
+		let answered = !matches!(
+			error,
+			OpenError::Dial(_) | OpenError::Timeout | OpenError::DifferentNetwork { .. }
+		);
+		self.handle(Input::DialFailed { peer, answered });
 	}
 
 	/// Takes a link into use, unless the one there is takes precedence.

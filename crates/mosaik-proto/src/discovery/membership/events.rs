@@ -35,6 +35,9 @@ pub enum Input {
 	DialFailed {
 		/// The peer.
 		peer: PeerId,
+		/// Whether the peer answered all the same, as it does when the two dial
+		/// each other at once: then it lives.
+		answered: bool,
 	},
 	/// A neighbour sent a message.
 	Message {

@@ -276,7 +276,7 @@ impl Membership {
 			Timer::Linger(peer) => self.on_linger_over(peer),
 			Timer::Lease(peer) => self.on_lease_over(peer),
 			Timer::Redial(peer) => self.redial(peer),
-			Timer::DialTimeout(peer) => self.on_dial_failed(peer),
+			Timer::DialTimeout(peer) => self.on_dial_failed(peer, false),
 			Timer::Lost => self.redial_lost(),
 			Timer::Sweep => {
 				let keep = self.config.tombstones_keep;
@@ -318,7 +318,7 @@ impl Core for Membership {
 			Input::Tick => {}
 			Input::LinkUp { peer, opened_by_us } => self.on_link_up(peer, opened_by_us),
 			Input::LinkDown { peer } => self.on_link_down(peer),
-			Input::DialFailed { peer } => self.on_dial_failed(peer),
+			Input::DialFailed { peer, answered } => self.on_dial_failed(peer, answered),
 			Input::Message { from, message } => self.on_message(from, message),
 			Input::Candidate(address) => self.on_candidate(address),
 			Input::Rtt { peer, sample } => self.on_rtt(peer, sample),

@@ -267,7 +267,7 @@ impl Membership {
 		}
 	}
 
-	pub(super) fn on_dial_failed(&mut self, peer: PeerId) {
+	pub(super) fn on_dial_failed(&mut self, peer: PeerId, answered: bool) {
 		let wanted = self.is_wanted(&peer);
 		let isolated = self.links.is_empty();
 		let Some(dial) = self.dials.of.get_mut(&peer).filter(|dial| dial.active) else {
@@ -289,7 +289,9 @@ impl Membership {
 		for token in syncs {
 			self.sync_done(token, Err(SyncError::Unreachable));
 		}
-		self.on_unreachable(peer);
+		if !answered {
+			self.on_unreachable(peer);
+		}
 	}
 
 	/// A peer lives anew: earlier failures to reach it mean nothing.

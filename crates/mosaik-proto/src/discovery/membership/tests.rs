@@ -100,7 +100,13 @@ impl Nodes {
 			Output::Dial(EndpointAddr { id: peer, .. }) => {
 				let exists = self.nodes.iter().any(|node| node.me == peer);
 				if self.dead.contains(&peer) || !exists {
-					self.queue.push_back((me, Input::DialFailed { peer }));
+					self.queue.push_back((
+						me,
+						Input::DialFailed {
+							peer,
+							answered: false,
+						},
+					));
 					return;
 				}
 				for (to, peer, opened_by_us) in [(me, peer, true), (peer, me, false)] {
@@ -337,7 +343,13 @@ fn the_ways_in_are_tried_again_and_again() {
 		while let Some(output) = one.poll() {
 			if let Output::Dial(address) = output {
 				*dialled.entry(address.id).or_insert(0) += 1;
-				one.handle(now, Input::DialFailed { peer: address.id });
+				one.handle(
+					now,
+					Input::DialFailed {
+						peer: address.id,
+						answered: false,
+					},
+				);
 			}
 		}
 	}
