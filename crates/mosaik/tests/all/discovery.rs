@@ -468,3 +468,13 @@ async fn large_entries_arrive() {
 	let entry = n1.discovery().catalog().get(&id(&n0)).unwrap().clone();
 	assert_eq!(entry.tickets()[&large(2).id()], large(2));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_at_the_moment_of_meeting_succeeds() {
+	for round in 0..30 {
+		let id = unique();
+		let (n0, n1) = (node(id).await, node(id).await);
+		let synced = n0.discovery().sync_with(n1.local().addr()).await;
+		assert!(synced.is_ok(), "round {round}: {synced:?}");
+	}
+}

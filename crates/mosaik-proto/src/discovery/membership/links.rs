@@ -66,6 +66,10 @@ pub(super) struct Outbox {
 	pub(super) pulls: BTreeSet<Key>,
 }
 
+/// For so long after the first link that it lost a sync is begun anew on the next
+/// one. Two nodes that dial each other at once may lose more than one.
+const RESUME_WITHIN: Duration = Duration::from_secs(5);
+
 impl Membership {
 	pub(super) fn on_link_up(&mut self, peer: PeerId, opened_by_us: bool) {
 		if peer == self.me {
@@ -117,13 +121,14 @@ impl Membership {
 	}
 
 	pub(super) fn on_link_down(&mut self, peer: PeerId) {
-		// Nor is it to lose one of the two before the other has come up: a sync is
-		// begun anew, once.
+		// Nor is it to lose one of the two before the other has come up.
+		let now = self.now.mono;
 		let gone = self.links.get_mut(&peer);
 		let users = gone.map_or_else(Vec::new, |link| link.syncing.take_users());
 		let was_linked = self.drop_link(peer, SyncError::LinkLost);
 		for token in users {
-			if self.resumed_syncs.insert(token) {
+			let first_loss = *self.resumed_syncs.entry(token).or_insert(now);
+			if now.since(first_loss) < RESUME_WITHIN {
 				self.sync_with(peer.into(), token);
 			} else {
 				self.sync_done(token, Err(SyncError::LinkLost));

@@ -127,8 +127,8 @@ pub struct Membership {
 	lost: Lost,
 	identity: identity::Identity,
 	next_sync: u32,
-	/// Syncs of users that have lost a link before.
-	resumed_syncs: BTreeSet<SyncToken>,
+	/// Syncs of users that have lost a link before, and when first.
+	resumed_syncs: BTreeMap<SyncToken, Instant>,
 
 	timers: Timers<Timer>,
 	outputs: VecDeque<Output>,
@@ -194,7 +194,7 @@ impl Membership {
 			lost: Lost::default(),
 			identity: identity::Identity::new(now.mono),
 			next_sync: 0,
-			resumed_syncs: BTreeSet::new(),
+			resumed_syncs: BTreeMap::new(),
 			timers,
 			outputs,
 			stats: Stats::default(),
