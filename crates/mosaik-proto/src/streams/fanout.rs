@@ -14,9 +14,9 @@
 //!
 //! What happens when a consumer lags by the capacity is the [`Lagging`] policy.
 //! With [`Lagging::Wait`] there is no room until it has caught up. With
-//! [`Lagging::Disconnect`] there is room as soon as another one has nothing left to
-//! take, so that a consumer that pauses does not hold up the others, and equal ones
-//! wait for each other. The time during which a consumer is overtaken in this way
+//! [`Lagging::Disconnect`] there is room as soon as another one runs dry: has
+//! at most half the capacity left to take. So a consumer that pauses does not hold up
+//! the others, and equal ones wait for each other. The time during which a consumer is overtaken in this way
 //! is charged to it, a quarter of the time is forgiven, and [`OVERTAKEN_MAX`] is
 //! too much: it is cut. Where no consumer keeps up, nobody is overtaken and the
 //! producer waits; one that takes nothing for [`STALL_GRACE`] is cut then.
@@ -200,7 +200,9 @@ impl Fanout {
 		if lag == 0 {
 			return true;
 		}
-		let may_overtake = || self.limits.lagging == Lagging::Disconnect && self.someone_is_idle();
+		let fastest = self.consumers.values().map(|cursor| cursor.next).max();
+		let runs_dry = || self.head - fastest.unwrap_or(self.head) <= self.limits.datums / 2;
+		let may_overtake = || self.limits.lagging == Lagging::Disconnect && runs_dry();
 		self.bytes() < self.limits.bytes && (lag < self.limits.datums || may_overtake())
 	}
 
@@ -360,10 +362,6 @@ impl Fanout {
 	fn lags(&self, cursor: &Cursor) -> bool {
 		let lag = self.head - cursor.next;
 		lag >= self.limits.datums || (lag > 0 && self.bytes() >= self.limits.bytes)
-	}
-
-	fn someone_is_idle(&self) -> bool {
-		self.consumers.values().any(|cursor| cursor.idle)
 	}
 
 	/// Whether every consumer has taken everything.
@@ -546,18 +544,22 @@ mod tests {
 
 	#[test]
 	fn nobody_is_overtaken_while_all_have_something_to_take() {
-		let mut f = fanout(2, Lagging::Disconnect);
+		let mut f = fanout(4, Lagging::Disconnect);
 		let slow = f.subscribe();
 		let other = f.subscribe();
 		push(&mut f, 1).unwrap();
 		take(&mut f, other);
-		push(&mut f, 2).unwrap();
-		assert!(matches!(push(&mut f, 3), Err(PushError::Full)));
+		for byte in 2..=4 {
+			push(&mut f, byte).unwrap();
+		}
+		assert!(matches!(push(&mut f, 5), Err(PushError::Full)));
 		drain(&mut f, other);
-		push(&mut f, 3).unwrap();
-		assert!(matches!(push(&mut f, 4), Err(PushError::Full)));
+		for byte in 5..=7 {
+			push(&mut f, byte).unwrap();
+		}
+		assert!(matches!(push(&mut f, 8), Err(PushError::Full)));
 		take(&mut f, slow);
-		push(&mut f, 4).unwrap();
+		push(&mut f, 8).unwrap();
 	}
 
 	#[test]
