@@ -21,3 +21,8 @@ bench *args:
 bless:
 	BLESS=1 cargo test -p mosaik-proto --test golden
 	TRYBUILD=overwrite cargo test -p mosaik-macros --test ui
+
+# Looks for inputs that break a decoder or a core: `just fuzz fanout 600`. The
+# targets are in fuzz/. Needs nightly and `cargo install cargo-fuzz`.
+fuzz target="discovery_message" seconds="60":
+	cargo +nightly fuzz run --fuzz-dir fuzz {{target}} -- -max_total_time={{seconds}}

@@ -1,4 +1,4 @@
-//! The wire format of discovery is a set of files under review.
+//! What travels is a set of files under review, explained in `docs/wire.md`.
 //!
 //! `BLESS=1 cargo test -p mosaik-proto --test golden` writes them anew; the diff
 //! is the change of the format.
@@ -6,16 +6,23 @@
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
 use {
+	bytes::BytesMut,
 	mosaik_proto::{
-		EndpointAddr, SecretKey,
+		EndpointAddr, RelayUrl, SecretKey,
 		discovery::{
 			Message, PeerEntry, PeerEntryVersion, SignedPeerEntry,
 			message::{Beat, Departure, Digest, Held, Hello, Lists, Mention, News, Want},
 		},
+		id::{Digest as Id, StreamId},
+		streams::{Ack, Answer, Criteria, Subscribe},
 		tickets::Ticket,
-		wire,
+		wire::{self, CloseCode, Datum, FRAME_HEADER},
 	},
-	std::{fmt::Write, fs, path::PathBuf},
+	std::{
+		fmt::{Debug, Write},
+		fs,
+		path::PathBuf,
+	},
 };
 
 fn key(n: u8) -> SecretKey {
@@ -121,23 +128,92 @@ fn from_hex(text: &str) -> Vec<u8> {
 	digits.chunks_exact(2).map(byte).collect()
 }
 
+/// Compares `bytes` with a golden file and returns what the file says.
+fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
+	let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+	let file = folder.join(name).with_extension("hex");
+	if std::env::var_os("BLESS").is_some() {
+		fs::create_dir_all(file.parent().unwrap()).unwrap();
+		fs::write(&file, to_hex(bytes)).unwrap();
+	}
+	let golden = fs::read_to_string(&file).unwrap();
+	assert_eq!(to_hex(bytes), golden, "{name}");
+	from_hex(&golden)
+}
+
+/// Compares a value with a golden file, both ways. Returns what was decoded.
+fn assert_golden<D: Datum + PartialEq + Debug>(name: &str, value: &D) -> D {
+	let bytes = golden(name, &value.encode().unwrap());
+	let decoded = D::decode(&bytes).unwrap();
+	assert_eq!(&decoded, value, "{name}");
+	decoded
+}
+
 #[test]
 fn discovery_messages_are_what_they_were() {
-	let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/discovery");
 	for (name, message) in messages() {
-		let file = folder.join(format!("{name}.hex"));
+		let name = format!("discovery/{name}");
 		let bytes = wire::try_serialize(&message).unwrap();
 		assert_eq!(bytes.len(), message.encoded_len(), "{name}");
-		if std::env::var_os("BLESS").is_some() {
-			fs::create_dir_all(&folder).unwrap();
-			fs::write(&file, to_hex(&bytes)).unwrap();
-		}
-		let golden = fs::read_to_string(&file).unwrap();
-		assert_eq!(to_hex(&bytes), golden, "{name}");
-		assert_eq!(
-			Message::decode(&from_hex(&golden)).unwrap(),
-			message,
-			"{name}"
-		);
+		let decoded = Message::decode(&golden(&name, &bytes)).unwrap();
+		assert_eq!(decoded, message, "{name}");
 	}
+}
+
+#[test]
+fn stream_handshakes_are_what_they_were() {
+	let subscribe = Subscribe {
+		stream: StreamId::from("stream"),
+		criteria: Criteria::default(),
+		version: version(7),
+	};
+	assert_golden("streams/subscribe", &subscribe);
+	assert_golden("streams/accepted", &Answer::Accepted);
+	let refused = Answer::Refused(CloseCode::NotAllowed.0);
+	assert_golden("streams/refused", &refused);
+	assert_golden("streams/ack", &Ack { read: 65_536 });
+}
+
+#[test]
+fn a_frame_is_what_it_was() {
+	let datum = (300u64, -2i32, "Größe".to_owned(), Some(0.5f32), vec![true]);
+	let mut buffer = BytesMut::new();
+	wire::append_frame(&datum, &mut buffer, wire::MAX_DATUM).unwrap();
+	let frame = golden("frame/datum", &buffer);
+	let (header, payload) = frame.split_first_chunk::<FRAME_HEADER>().unwrap();
+	let length = wire::frame_length(*header, wire::MAX_DATUM).unwrap();
+	assert_eq!(length, payload.len());
+	assert_eq!(Datum::decode(payload), Ok(datum));
+}
+
+#[test]
+fn an_entry_and_what_is_signed_of_it_are_what_they_were() {
+	let relay: RelayUrl = "https://relay.example/".parse().unwrap();
+	let address = signed().address().clone().with_relay_url(relay);
+	let ticket = Ticket::new("class".into(), (&[0, 1, 255][..]).into());
+	let entry = signed()
+		.into_unsigned()
+		.add_ticket(ticket)
+		.update_address(address)
+		.unwrap();
+	assert_eq!(entry.tickets().len(), 2);
+	golden("entry/digest", entry.digest().as_bytes());
+	let signed = entry.sign(&key(1)).unwrap();
+	let decoded = assert_golden("entry/signed", &signed);
+	decoded.verify().unwrap();
+}
+
+#[test]
+fn ids_are_what_they_were() {
+	let id = Id::from("my-app");
+	let hex = id.to_string();
+	assert_golden("ids/name", &id);
+	assert_golden("ids/name", &Id::from(hex.as_str()));
+	assert_golden("ids/hash_of_hex", &Id::hash(hex.as_bytes()));
+	assert_golden("ids/u64", &Id::from_u64(300));
+	assert_golden("ids/derived", &id.derive("child"));
+	assert_golden("ids/derived_twice", &id.derive("child").derive("child"));
+	assert_golden("ids/parts", &Id::from_parts(&["ab", "c"]));
+	let ticket = Ticket::new("class".into(), (&b"ticket"[..]).into());
+	assert_golden("ids/ticket", &ticket.id());
 }

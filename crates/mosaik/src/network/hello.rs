@@ -260,6 +260,8 @@ mod tests {
 		};
 		let bytes = b"\x01\x03\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0";
 		assert_eq!(&idle.encode()[..], bytes);
+		assert_eq!(&Control::Ready.encode()[..], b"\0");
+		assert_eq!(&Control::Keep.encode()[..], b"\x02");
 		for control in [Control::Ready, Control::Keep, idle] {
 			assert_eq!(Control::decode(&control.encode()), Some(control));
 		}
