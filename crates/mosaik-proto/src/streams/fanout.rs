@@ -12,14 +12,15 @@
 //!               ^ slow: lag 7        ^ fast: lag 2
 //! ```
 //!
-//! What happens when a consumer lags by the capacity is the [`Lagging`] policy.
-//! With [`Lagging::Wait`] there is no room until it has caught up. With
-//! [`Lagging::Disconnect`] there is room as soon as another one runs dry: has
-//! at most half the capacity left to take. So a consumer that pauses does not hold up
-//! the others, and equal ones wait for each other. The time during which a consumer is overtaken in this way
-//! is charged to it, a quarter of the time is forgiven, and [`OVERTAKEN_MAX`] is
-//! too much: it is cut. Where no consumer keeps up, nobody is overtaken and the
-//! producer waits; one that takes nothing for [`STALL_GRACE`] is cut then.
+//! With [`Lagging::Wait`] there is room while the slowest consumer lags by less than
+//! the capacity. With [`Lagging::Disconnect`] the fastest one sets the pace, and the
+//! others may lag by [`SLACK`] times as much: so a consumer that pauses for a moment
+//! holds up nobody. One that lags by all of that is waited for, and the time for
+//! which others then have nothing left to take is charged to it; a quarter of the
+//! time is forgiven, [`DELAY_MAX`] is too much: it is cut. So consumers of about the
+//! same speed stay together and one that is really slower costs the others next to
+//! nothing. Where no consumer keeps up, one that takes nothing for [`STALL_GRACE`]
+//! is cut.
 
 use {
 	crate::core::Instant,
@@ -35,14 +36,13 @@ use {
 /// nobody but the producer.
 pub const STALL_GRACE: Duration = Duration::from_secs(1);
 
-/// For how long a consumer may be overtaken, less what is forgiven.
-pub const OVERTAKEN_MAX: Duration = Duration::from_millis(250);
+/// How much time a consumer may take from others, less what is forgiven.
+pub const DELAY_MAX: Duration = Duration::from_millis(50);
 
-/// The longest time charged for one datum that overtakes: the next one may come
-/// much later.
-const CHARGE_MAX: Duration = Duration::from_millis(50);
+/// How many times the capacity a consumer may lag while another keeps up.
+pub const SLACK: u64 = 8;
 
-/// The share of the time for which a consumer may be overtaken: one in four.
+/// The share of the time for which a consumer may hold up others: one in four.
 const FORGIVEN: u32 = 4;
 
 /// The size at which an open batch is sealed, in bytes.
@@ -109,13 +109,13 @@ struct Cursor {
 	idle: bool,
 	/// When it last took something, or became the one that is waited for.
 	moved: Instant,
-	/// For how long it has been overtaken, less what was forgiven.
-	overtaken: Duration,
+	/// The time it has taken from others.
+	delay: Duration,
 }
 
 impl Cursor {
 	fn forgive(&mut self, elapsed: Duration) {
-		self.overtaken = self.overtaken.saturating_sub(elapsed / FORGIVEN);
+		self.delay = self.delay.saturating_sub(elapsed / FORGIVEN);
 	}
 }
 
@@ -132,10 +132,6 @@ pub struct Fanout {
 	next_key: u64,
 	/// Whether somebody found the queue full and it has been full since.
 	is_waited_for: bool,
-	/// Whether a datum was pushed past a consumer that lags by the capacity.
-	has_overtaken: bool,
-	/// Until when those who are overtaken are charged.
-	overtaking_until: Instant,
 	/// Until when the accounts are settled.
 	settled: Instant,
 }
@@ -156,8 +152,6 @@ impl Fanout {
 			consumers: BTreeMap::new(),
 			next_key: 0,
 			is_waited_for: false,
-			has_overtaken: false,
-			overtaking_until: Instant::default(),
 			settled: Instant::default(),
 		}
 	}
@@ -171,7 +165,7 @@ impl Fanout {
 			next: self.head,
 			idle: false,
 			moved: self.settled,
-			overtaken: Duration::ZERO,
+			delay: Duration::ZERO,
 		};
 		self.consumers.insert(key, cursor);
 		key
@@ -200,17 +194,25 @@ impl Fanout {
 		if lag == 0 {
 			return true;
 		}
+		lag < self.allowed_lag() && self.bytes() < self.limits.bytes
+	}
+
+	/// By how much a consumer may lag at most, as the others stand.
+	fn allowed_lag(&self) -> u64 {
 		let fastest = self.consumers.values().map(|cursor| cursor.next).max();
-		let runs_dry = || self.head - fastest.unwrap_or(self.head) <= self.limits.datums / 2;
-		let may_overtake = || self.limits.lagging == Lagging::Disconnect && runs_dry();
-		self.bytes() < self.limits.bytes && (lag < self.limits.datums || may_overtake())
+		let pace = fastest.map_or(0, |next| self.head - next);
+		match self.limits.lagging {
+			Lagging::Disconnect if pace < self.limits.datums => {
+				self.limits.datums.saturating_mul(SLACK)
+			}
+			Lagging::Disconnect | Lagging::Wait => self.limits.datums,
+		}
 	}
 
 	/// Appends a datum: `encode` writes one frame to the end of the buffer, or its
 	/// beginning and returns the rest where that saves a copy.
 	///
-	/// `wake` is called for every consumer that waits for datums. Returns whether
-	/// the datum overtook a consumer: then [`cut`](Self::cut) is due.
+	/// `wake` is called for every consumer that waits for datums.
 	///
 	/// # Errors
 	/// When there is no room or `encode` fails; nothing was appended.
@@ -218,7 +220,7 @@ impl Fanout {
 		&mut self,
 		encode: impl FnOnce(&mut BytesMut) -> Result<Option<Bytes>, E>,
 		mut wake: impl FnMut(ConsumerKey),
-	) -> Result<bool, PushError<E>> {
+	) -> Result<(), PushError<E>> {
 		if !self.has_room() {
 			return Err(PushError::Full);
 		}
@@ -240,15 +242,12 @@ impl Fanout {
 		} else if rest.is_some() || self.open.len() >= SEAL_AT {
 			self.seal_with(rest);
 		}
-		let mut overtakes = false;
 		for (key, cursor) in &mut self.consumers {
-			overtakes |= self.head - cursor.next > self.limits.datums;
 			if std::mem::take(&mut cursor.idle) {
 				wake(*key);
 			}
 		}
-		self.has_overtaken |= overtakes;
-		Ok(overtakes)
+		Ok(())
 	}
 
 	/// Moves up to about `max_bytes` (at least one batch) to `out` and returns
@@ -292,28 +291,25 @@ impl Fanout {
 		next - start
 	}
 
-	/// A push found no room, or overtook somebody: removes and returns the
-	/// consumers that have lagged for too long.
+	/// Somebody found the queue full: removes and returns the consumers that have
+	/// held it up for too long.
 	pub fn cut(&mut self, now: Instant) -> Vec<ConsumerKey> {
 		self.settle(now);
-		if std::mem::take(&mut self.has_overtaken) {
-			self.overtaking_until = now + CHARGE_MAX;
+		if self.has_room() {
+			return Vec::new();
+		}
+		if !self.is_waited_for {
+			self.is_waited_for = true;
+			// Nobody wanted more of them until now.
+			self.blockers().for_each(|cursor| cursor.moved = now);
 		}
 		if self.limits.lagging == Lagging::Wait {
 			return Vec::new();
 		}
-		if !self.has_room() && !self.is_waited_for {
-			self.is_waited_for = true;
-			// Nobody wanted more of them until now.
-			for cursor in self.consumers.values_mut() {
-				cursor.moved = now;
-			}
-		}
-		let over = |cursor: &Cursor| self.lags(cursor) && self.patience(cursor).is_zero();
 		let over: Vec<_> = self
 			.consumers
 			.iter()
-			.filter(|(_, cursor)| over(cursor))
+			.filter(|(_, cursor)| self.blocks(cursor) && self.patience(cursor).is_zero())
 			.map(|(key, _)| *key)
 			.collect();
 		for key in &over {
@@ -327,41 +323,53 @@ impl Fanout {
 		if !self.is_waited_for || self.limits.lagging == Lagging::Wait {
 			return None;
 		}
-		let lagging = self.consumers.values().filter(|cursor| self.lags(cursor));
-		let patience = lagging.map(|cursor| self.patience(cursor)).min()?;
+		let blockers = self.consumers.values().filter(|cursor| self.blocks(cursor));
+		let patience = blockers.map(|cursor| self.patience(cursor)).min()?;
 		Some(self.settled + patience)
 	}
 
-	/// Charges those who were overtaken with the time since the last call.
+	/// Charges those who hold up others with the time since the last call.
 	fn settle(&mut self, now: Instant) {
 		let elapsed = now.since(self.settled);
-		let charged = self.overtaking_until.min(now).since(self.settled);
 		self.settled = self.settled.max(now);
-		let (head, datums) = (self.head, self.limits.datums);
+		let delays_others = self.is_waited_for && self.someone_is_idle();
+		if delays_others {
+			self.blockers().for_each(|cursor| cursor.delay += elapsed);
+		}
 		for cursor in self.consumers.values_mut() {
-			if head - cursor.next > datums {
-				cursor.overtaken += charged;
-			}
 			cursor.forgive(elapsed);
 		}
 	}
 
-	/// How long a lagging consumer may go on as it does.
+	/// How long a blocker may go on as it does.
 	fn patience(&self, cursor: &Cursor) -> Duration {
-		if cursor.overtaken >= OVERTAKEN_MAX {
-			return Duration::ZERO;
-		}
-		if self.is_waited_for {
-			STALL_GRACE.saturating_sub(self.settled.since(cursor.moved))
+		let stall = STALL_GRACE.saturating_sub(self.settled.since(cursor.moved));
+		if self.someone_is_idle() {
+			// Charged in full, and forgiven in part meanwhile.
+			let left = DELAY_MAX.saturating_sub(cursor.delay);
+			stall.min(left * FORGIVEN / (FORGIVEN - 1))
 		} else {
-			STALL_GRACE
+			stall
 		}
 	}
 
-	/// Whether a consumer keeps the queue from taking more.
-	fn lags(&self, cursor: &Cursor) -> bool {
+	/// Whether the queue is full because of this consumer.
+	fn blocks(&self, cursor: &Cursor) -> bool {
 		let lag = self.head - cursor.next;
-		lag >= self.limits.datums || (lag > 0 && self.bytes() >= self.limits.bytes)
+		lag >= self.allowed_lag() || (lag > 0 && self.bytes() >= self.limits.bytes)
+	}
+
+	fn blockers(&mut self) -> impl Iterator<Item = &mut Cursor> {
+		let (head, allowed) = (self.head, self.allowed_lag());
+		let is_over_bytes = self.bytes() >= self.limits.bytes;
+		self.consumers.values_mut().filter(move |cursor| {
+			let lag = head - cursor.next;
+			lag >= allowed || (lag > 0 && is_over_bytes)
+		})
+	}
+
+	fn someone_is_idle(&self) -> bool {
+		self.consumers.values().any(|cursor| cursor.idle)
 	}
 
 	/// Whether every consumer has taken everything.
@@ -463,8 +471,7 @@ mod tests {
 			buffer.extend_from_slice(&[byte]);
 			Ok(None)
 		};
-		fanout.push(write, |key| woken.push(key))?;
-		Ok(woken)
+		fanout.push(write, |key| woken.push(key)).map(|()| woken)
 	}
 
 	fn take(fanout: &mut Fanout, key: ConsumerKey) -> Vec<u8> {
@@ -522,44 +529,24 @@ mod tests {
 	}
 
 	#[test]
-	fn with_disconnecting_a_stalled_consumer_is_overtaken_and_then_cut() {
+	fn with_disconnecting_one_that_holds_up_others_is_cut_after_fifty_milliseconds() {
 		let mut f = fanout(2, Lagging::Disconnect);
-		let stalled = f.subscribe();
-		let fast = f.subscribe();
-		let mut cut_at = None;
-		for now in 0..1000 {
-			push(&mut f, 1).unwrap();
-			drain(&mut f, fast);
-			if f.cut(ms(now)) == [stalled] {
-				cut_at = Some(now);
-				break;
-			}
-		}
-		// A quarter of the time is forgiven.
-		let cut_at = cut_at.unwrap();
-		assert!((333..340).contains(&cut_at), "{cut_at}");
-		assert_eq!(take(&mut f, stalled), [0u8; 0]);
-		assert_eq!(f.bytes(), 0);
-	}
-
-	#[test]
-	fn nobody_is_overtaken_while_all_have_something_to_take() {
-		let mut f = fanout(4, Lagging::Disconnect);
 		let slow = f.subscribe();
-		let other = f.subscribe();
-		push(&mut f, 1).unwrap();
-		take(&mut f, other);
-		for byte in 2..=4 {
+		let fast = f.subscribe();
+		for byte in 0..16 {
 			push(&mut f, byte).unwrap();
+			drain(&mut f, fast);
 		}
-		assert!(matches!(push(&mut f, 5), Err(PushError::Full)));
-		drain(&mut f, other);
-		for byte in 5..=7 {
-			push(&mut f, byte).unwrap();
-		}
-		assert!(matches!(push(&mut f, 8), Err(PushError::Full)));
-		take(&mut f, slow);
-		push(&mut f, 8).unwrap();
+		assert!(matches!(push(&mut f, 16), Err(PushError::Full)));
+		assert_eq!(f.cut(ms(1000)), []);
+		// A quarter of the time is forgiven.
+		let deadline = f.cut_deadline().unwrap();
+		assert_eq!(deadline.since(ms(1000)).as_millis(), 66);
+		assert_eq!(f.cut(ms(1060)), []);
+		assert_eq!(f.cut(ms(1068)), [slow]);
+		assert_eq!(take(&mut f, slow), [0u8; 0]);
+		assert_eq!(f.bytes(), 0);
+		push(&mut f, 3).unwrap();
 	}
 
 	#[test]
@@ -572,29 +559,38 @@ mod tests {
 			f.subscribe(),
 			f.subscribe(),
 		];
-		for step in 0..5000 {
-			push(&mut f, 1).unwrap();
-			// One of them pauses for 40 ms, then the next one.
-			let slow = keys[step / 40 % keys.len()];
-			for key in keys.into_iter().filter(|key| *key != slow) {
-				drain(&mut f, key);
+		for round in 0..1000 {
+			let slow = keys[round % keys.len()];
+			while f.has_room() {
+				push(&mut f, 1).unwrap();
+				for key in keys.into_iter().filter(|key| *key != slow) {
+					drain(&mut f, key);
+				}
 			}
-			assert_eq!(f.cut(ms(step as u64)), []);
+			let now = ms(round as u64 * 10);
+			assert_eq!(f.cut(now), []);
+			f.take(
+				now + Duration::from_millis(9),
+				slow,
+				usize::MAX,
+				&mut Vec::new(),
+			);
 		}
 	}
 
 	#[test]
-	fn time_in_which_nothing_was_pushed_is_not_charged() {
+	fn time_with_room_is_nobodys_delay() {
 		let mut f = fanout(2, Lagging::Disconnect);
 		let slow = f.subscribe();
 		let fast = f.subscribe();
-		for _ in 0..3 {
-			push(&mut f, 1).unwrap();
-			drain(&mut f, fast);
-		}
-		assert_eq!(f.cut(ms(5000)), []);
+		push(&mut f, 1).unwrap();
+		drain(&mut f, fast);
+		f.settle(ms(5000));
+		push(&mut f, 2).unwrap();
+		drain(&mut f, fast);
+		// Full for a long time, but nobody wanted to push.
 		assert_eq!(f.cut(ms(9000)), []);
-		assert_eq!(take(&mut f, slow), [1, 1, 1]);
+		assert_eq!(take(&mut f, slow), [1, 2]);
 	}
 
 	#[test]
@@ -700,7 +696,7 @@ mod tests {
 						}
 						let cut = f.cut(ms(0));
 						alive.retain(|(key, _)| !cut.contains(key));
-						prop_assert!(!wait || f.bytes() <= 4);
+						prop_assert!(!cut.is_empty() || f.bytes() <= 4 * SLACK as usize);
 					}
 					_ if !alive.is_empty() => {
 						let index = usize::from(step) % alive.len();

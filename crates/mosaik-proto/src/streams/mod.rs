@@ -23,7 +23,9 @@ mod subscriptions;
 
 pub use {
 	credit::{Ack, Credit, Receipts},
-	fanout::{ConsumerKey, Fanout, FanoutLimits, Lagging, OVERTAKEN_MAX, PushError, STALL_GRACE},
+	fanout::{
+		ConsumerKey, DELAY_MAX, Fanout, FanoutLimits, Lagging, PushError, SLACK, STALL_GRACE,
+	},
 	handshake::{Answer, Criteria, Outcome, Subscribe},
 	requirements::{NotAllowed, Requirements},
 	subscriptions::{Backoff, Input, Output, Subscriptions},

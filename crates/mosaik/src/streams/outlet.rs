@@ -170,13 +170,7 @@ impl Outlet {
 			}
 		};
 		match fanout.push(encode, wake) {
-			Ok(overtakes) => {
-				let delivered = fanout.consumers() > 0;
-				if overtakes {
-					self.cut_lagging(guard);
-				}
-				Ok(delivered)
-			}
+			Ok(()) => Ok(fanout.consumers() > 0),
 			Err(PushError::Full) => {
 				self.cut_lagging(guard);
 				Err(Refused::Full)
