@@ -5,7 +5,11 @@ use {
 		discovery::PeerInfo,
 		tickets::{Expiration, TicketValidator, validate_all},
 	},
-	std::{fmt, sync::Arc},
+	std::{
+		fmt,
+		panic::{AssertUnwindSafe, catch_unwind},
+		sync::Arc,
+	},
 };
 
 /// The peer does not meet the requirements.
@@ -38,6 +42,12 @@ impl Requirements {
 	/// # Errors
 	/// When it does not meet them.
 	pub fn admit(&self, peer: &PeerInfo) -> Result<Expiration, NotAllowed> {
+		// They are the user's and read what a peer wrote: one that panics refuses.
+		let judge = AssertUnwindSafe(|| self.judge(peer));
+		catch_unwind(judge).unwrap_or(Err(NotAllowed))
+	}
+
+	fn judge(&self, peer: &PeerInfo) -> Result<Expiration, NotAllowed> {
 		if !self.predicates.iter().all(|predicate| predicate(peer)) {
 			return Err(NotAllowed);
 		}

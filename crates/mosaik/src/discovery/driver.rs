@@ -259,7 +259,12 @@ impl Driver {
 					failed.push_back(Input::LinkDown { peer });
 				}
 			}
-			Output::Event(event) => state.events.push(event),
+			Output::Event(event) => {
+				if let Event::PeerDeparted(peer) = &event {
+					self.memory.remove_endpoint_info(*peer);
+				}
+				state.events.push(event);
+			}
 			Output::CatalogChanged => {
 				self.catalog.send_replace(state.core.catalog());
 			}

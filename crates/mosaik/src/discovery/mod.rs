@@ -94,11 +94,14 @@ impl Discovery {
 
 	/// Adds labels to this node, one or many, and announces it.
 	pub fn add_tags<V>(&self, tags: impl IntoIterOrSingle<Tag, V>) {
+		// The iterator is the user's: not under our lock.
+		let tags: Vec<Tag> = tags.iterator().collect();
 		self.update(|entry| entry.add_tags(tags));
 	}
 
 	/// Removes labels from this node, one or many, and announces it.
 	pub fn remove_tags<V>(&self, tags: impl IntoIterOrSingle<Tag, V>) {
+		let tags: Vec<Tag> = tags.iterator().collect();
 		self.update(|entry| entry.remove_tags(tags));
 	}
 

@@ -82,7 +82,7 @@ async fn welcome(peers: &Peers, conn: &Connection) -> Result<(), Refusal> {
 	let patience = peers.limits().hello_timeout;
 	let (mut control, message) = timeout(patience, first_message(conn))
 		.await
-		.unwrap_or_else(|_| Err(violation("no hello came in time")))?;
+		.unwrap_or_else(|_| Err(refusal(CloseCode::Cancelled, "no hello came in time")))?;
 	let (hello, version) = Hello::decode(&message).map_err(|bad| match bad {
 		BadHello::Malformed => violation("that is no hello"),
 		BadHello::Versions(theirs) => refusal(
@@ -118,7 +118,10 @@ async fn welcome(peers: &Peers, conn: &Connection) -> Result<(), Refusal> {
 			.map_err(refused),
 		Ok(Ok(_)) => Err(violation("the welcome was not confirmed")),
 		Ok(Err(_)) => Err(refusal(CloseCode::Cancelled, "the dialler gave up")),
-		Err(_) => Err(violation("the welcome was not confirmed in time")),
+		Err(_) => Err(refusal(
+			CloseCode::Cancelled,
+			"the welcome was not confirmed in time",
+		)),
 	}
 }
 

@@ -200,6 +200,8 @@ async fn build(config: NetworkConfig) -> Result<Network, NetworkError> {
 	let discovery_config = config.discovery.build()?;
 	let streams_config = config.streams.build()?;
 	let tasks = Tasks::new();
+	// Whatever was started ends if the rest fails.
+	let guard = tasks.token().clone().drop_guard();
 	serve_metrics(config.prometheus_addr, &tasks).await?;
 
 	let memory = MemoryLookup::new();
@@ -254,6 +256,7 @@ async fn build(config: NetworkConfig) -> Result<Network, NetworkError> {
 		tasks.clone(),
 	);
 	tracing::debug!(network = %network.short(), id = %local.id().short(), "node is up");
+	guard.disarm();
 	Ok(Network::from_node(Node {
 		local,
 		discovery,

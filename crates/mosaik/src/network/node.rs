@@ -31,6 +31,8 @@ impl Node {
 		// Its connections are closed with the rest: not before all has arrived.
 		tokio::join!(self.streams.drained(), self.discovery.leave());
 		self.tasks.cancel();
+		// A producer may have been made meanwhile.
+		self.streams.close();
 		self.tasks.shutdown().await;
 		self.peers.shutdown(CloseCode::GracefulShutdown).await;
 	}

@@ -100,7 +100,9 @@ impl<T: Countable> Conditions<T> {
 
 	/// Whether the condition is met now.
 	pub fn is_condition_met(&self) -> bool {
-		self.holds(&self.channels.borrow())
+		// The predicates are the user's: not under the lock of the watch.
+		let channels = self.channels.borrow().clone();
+		self.holds(&channels)
 	}
 
 	/// Whether the condition would be met by these channels.

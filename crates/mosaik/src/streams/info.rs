@@ -160,6 +160,10 @@ impl ChannelInfo {
 		&self.peer
 	}
 
+	pub(super) const fn peer_info(&self) -> &PeerInfo {
+		&self.peer
+	}
+
 	/// How far it has come.
 	pub fn state(&self) -> State {
 		*self.state.borrow()

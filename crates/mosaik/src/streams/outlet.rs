@@ -152,13 +152,14 @@ impl Outlet {
 
 	/// Encodes the datum for every consumer. Returns whether there was one.
 	pub(super) fn push<D: Datum>(&self, datum: &D) -> Result<bool, Refused> {
+		let mut guard = self.lock();
+		// Both are set under the lock: what is pushed from here on has a taker.
 		if self.is_closed() {
 			return Err(Refused::Closed);
 		}
 		if !self.is_online() {
 			return Err(Refused::Offline);
 		}
-		let mut guard = self.lock();
 		let Inner {
 			fanout,
 			subscribers,

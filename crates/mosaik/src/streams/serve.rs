@@ -60,9 +60,10 @@ pub(super) async fn serve(streams: Streams, incoming: Incoming, token: Cancellat
 	};
 	let mut catalog = streams.0.discovery.catalog_watch();
 	let mut admitted = admit(&streams, peer, &subscribe, &mut catalog);
-	if is_hasty(&admitted, peer, &subscribe, &catalog) {
+	if matches!(admitted, Err(CloseCode::NotAllowed)) {
 		let news = catalog.wait_for(|catalog| is_current(catalog, peer, &subscribe));
-		// The consumer's latest entry is on its way, on another lane.
+		// The consumer's latest entry may be on its way, on another lane, or have
+		// arrived while the one before was judged.
 		let _ = time::timeout(ENTRY_TIMEOUT, news).await;
 		admitted = admit(&streams, peer, &subscribe, &mut catalog);
 		if is_hasty(&admitted, peer, &subscribe, &catalog) {
@@ -177,6 +178,13 @@ enum End {
 	Gone,
 }
 
+/// Also when the task is dropped or panics.
+impl Drop for Subscription {
+	fn drop(&mut self) {
+		self.outlet.unsubscribe(&self.slot);
+	}
+}
+
 impl Subscription {
 	async fn run(mut self, mut lane: Lane, token: CancellationToken) {
 		let end = self.write_until_end(&mut lane, token).await;
@@ -225,12 +233,12 @@ impl Subscription {
 					Ok(()) => End::Finished,
 					Err(_) => End::Gone,
 				},
-				() = expired(self.until) => return End::Cut(CloseCode::NotAllowed),
+				// Before the expiry: a new ticket may be here.
 				Ok(()) = self.catalog.changed() => {
 					let info = self.catalog.borrow_and_update().info(self.info.id());
-					// A peer that left the catalog is not at fault: its connection
-					// tells when it is gone.
-					let Some(info) = info else { continue };
+					// A peer that left the catalog is judged by its last words: its
+					// connection tells when it is gone.
+					let info = info.unwrap_or_else(|| self.info.clone());
 					match self.outlet.admit(&info) {
 						Ok(until) => self.until = until,
 						Err(code) => return End::Cut(code),
@@ -240,6 +248,7 @@ impl Subscription {
 						self.info = info;
 					}
 				}
+				() = expired(self.until) => return End::Cut(CloseCode::NotAllowed),
 			}
 		}
 	}

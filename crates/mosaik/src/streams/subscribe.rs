@@ -270,10 +270,17 @@ impl<D: Datum> Follower<D> {
 			let offers = catalog
 				.get(peer)
 				.is_some_and(|entry| entry.streams().contains(&stream));
-			if !offers && producer.active {
+			let info = catalog.info(peer);
+			let info = info.as_ref().unwrap_or_else(|| producer.info.peer_info());
+			if !offers
+				&& producer.active
+				&& let Ok(until) = self.inlet.requirements.admit(info)
+				&& !until.is_expired()
+			{
 				// It has ended its stream or left: what it has sent is still coming,
 				// its first answer perhaps too.
-				eligible.insert(*peer, producer.info.peer().update_version());
+				self.expiry = self.expiry.min(until);
+				eligible.insert(*peer, info.update_version());
 				return true;
 			}
 			producer.state.send_replace(State::Terminated);
@@ -474,13 +481,16 @@ impl<D: Datum> ProducerReader<D> {
 	async fn read(&self, mut lane: Lane) -> Ended {
 		let mut batch = Vec::new();
 		let mut receipts = Receipts::default();
+		let mut acking = true;
 		loop {
 			let bytes = match self.read_batch(&mut lane.recv, &mut batch).await {
 				Ok(Some(bytes)) => bytes,
 				Ok(None) => return Some(CloseCode::Success),
 				Err(code) => {
 					// What came before the end was sent to us: hand it on.
-					let _ = self.writer.push(&mut batch, 0).await;
+					if !batch.is_empty() {
+						let _ = self.writer.push(&mut batch, 0).await;
+					}
 					if code == Some(CloseCode::ProtocolViolation) {
 						lane.recv.stop(CloseCode::ProtocolViolation);
 					}
@@ -495,11 +505,15 @@ impl<D: Datum> ProducerReader<D> {
 				return Some(CloseCode::Cancelled);
 			}
 			let read = bytes + datums * wire::FRAME_HEADER;
-			if let Some(ack) = receipts.read(read as u64, datums as u64) {
+			if let Some(ack) = receipts.read(read as u64, datums as u64)
+				&& acking
+			{
+				// A producer that has ended the stream wants no more of them, but what
+				// it has sent is still to be read.
 				let mut chunks = [request(&ack)];
-				if let Err(error) = frame::write_frames(&mut lane.send, &mut chunks).await {
-					return error.code();
-				}
+				acking = frame::write_frames(&mut lane.send, &mut chunks)
+					.await
+					.is_ok();
 			}
 		}
 	}
