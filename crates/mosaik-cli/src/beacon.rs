@@ -89,8 +89,10 @@ pub(crate) async fn run(mut options: Options, output: &Output) -> Result {
 		builder = builder.with_addresses(options.listen.iter().copied().collect::<BTreeSet<_>>());
 	}
 	let network = builder.build().await?;
+	// Before anybody is told that it is ready to be stopped.
+	let stopped = stopped();
 	announce(&network, &options.node.network, &key_file, *output)?;
-	let result = serve(&network, *output).await;
+	let result = serve(&network, stopped, *output).await;
 	network.shutdown().await;
 	result
 }
@@ -113,11 +115,10 @@ fn announce(network: &Network, name: &str, key_file: &Path, output: Output) -> R
 }
 
 /// Tells who comes and goes, until it is stopped.
-async fn serve(network: &Network, output: Output) -> Result {
+async fn serve(network: &Network, stopped: impl Future<Output = ()>, output: Output) -> Result {
 	let mut events = network.discovery().events();
 	let mut moves = network.local().endpoint().watch_addr().stream();
 	let mut told = network.local().addr();
-	let stopped = stopped();
 	tokio::pin!(stopped);
 	loop {
 		tokio::select! {

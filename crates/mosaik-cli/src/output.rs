@@ -69,21 +69,29 @@ pub(crate) fn now() -> String {
 	timestamp(Utc::now())
 }
 
-/// Resolves when the user or the system wants this program to end.
-pub(crate) async fn stopped() {
+/// Resolves when the user or the system wants this program to end. Signals count
+/// from the call on, not only once the future is polled.
+pub(crate) fn stopped() -> impl Future<Output = ()> {
 	#[cfg(unix)]
-	{
-		let terminate = signal::unix::signal(signal::unix::SignalKind::terminate());
-		if let Ok(mut terminate) = terminate {
+	let terminate = {
+		use signal::unix::{SignalKind, signal};
+		(
+			signal(SignalKind::interrupt()),
+			signal(SignalKind::terminate()),
+		)
+	};
+	async move {
+		#[cfg(unix)]
+		if let (Ok(mut interrupt), Ok(mut terminate)) = terminate {
 			tokio::select! {
-				_ = signal::ctrl_c() => {}
+				_ = interrupt.recv() => {}
 				_ = terminate.recv() => {}
 			}
 			return;
 		}
-	}
-	// Without it we are ended the hard way, and the others find out by themselves.
-	if signal::ctrl_c().await.is_err() {
-		std::future::pending::<()>().await;
+		// Without it we are ended the hard way, and the others find out by themselves.
+		if signal::ctrl_c().await.is_err() {
+			std::future::pending::<()>().await;
+		}
 	}
 }
