@@ -6,7 +6,11 @@ use {
 		raw,
 		table::{Budget, Table},
 	},
-	mosaik::{NetworkId, SecretKey, discovery::PeerEntry, iroh::EndpointAddr},
+	mosaik::{
+		Network, NetworkId, SecretKey,
+		discovery::{self, PeerEntry},
+		iroh::{EndpointAddr, RelayMode},
+	},
 	std::fs,
 };
 
@@ -43,28 +47,71 @@ pub(crate) async fn run(table: &mut Table) {
 	);
 	node.shutdown().await;
 
-	// Both ends are in this process, and each pair has endpoints of its own.
-	let mut raw_pairs = Vec::new();
-	let before = resident();
+	// Both ends of a connection are in this process. Endpoints and nodes are made
+	// before it is counted what connecting them takes.
+	let hub = raw::endpoint().await;
+	let mut endpoints = Vec::new();
 	for _ in 0..CONNECTIONS {
-		raw_pairs.push(raw::pair().await);
+		endpoints.push(raw::endpoint().await);
+	}
+	let before = resident();
+	let mut connections = Vec::new();
+	for endpoint in &endpoints {
+		connections.push(raw::connect(endpoint, &hub).await);
 	}
 	let raw = (resident() - before) / CONNECTIONS as f64;
+
+	let id = NetworkId::random();
+	let hub = alone(id).await;
 	let mut nodes = Vec::new();
-	let before = resident();
 	for _ in 0..CONNECTIONS {
-		let id = NetworkId::random();
-		let (n0, n1) = (network(id).await, network(id).await);
-		n0.discovery().sync_with(n1.local().addr()).await.unwrap();
-		nodes.push((n0, n1));
+		nodes.push(alone(NetworkId::random()).await);
 	}
-	let ours = (resident() - before) / CONNECTIONS as f64;
+	drop(nodes);
+	let mut nodes = Vec::new();
+	for _ in 0..CONNECTIONS {
+		nodes.push(alone(id).await);
+	}
+	let before = resident();
+	for node in &nodes {
+		node.discovery()
+			.sync_with(hub.local().addr())
+			.await
+			.unwrap();
+	}
+	let links = nodes.iter().map(connected).sum::<usize>() / 2 + connected(&hub) / 2;
+	let ours = (resident() - before) / links.max(1) as f64;
 	table.compare(
-		"memory per pair of nodes, connected",
+		"memory per idle connection",
 		"B",
 		&[(raw, ours)],
-		Budget::None,
+		Budget::AtMost(1.1),
 	);
+}
+
+/// A node that looks for nobody by itself.
+async fn alone(id: NetworkId) -> Network {
+	let discovery = discovery::Config::builder();
+	Network::builder(id)
+		.with_relay_mode(RelayMode::Disabled)
+		.with_discovery(
+			discovery
+				.no_dht_bootstrap()
+				.with_mdns(false)
+				.with_same_host(false),
+		)
+		.build()
+		.await
+		.unwrap()
+}
+
+/// How many peers a node has a connection to.
+fn connected(node: &Network) -> usize {
+	let catalog = node.discovery().catalog();
+	catalog
+		.peers()
+		.filter(|peer| node.path(peer.id()).is_some())
+		.count()
 }
 
 /// The resident set of this process in bytes.

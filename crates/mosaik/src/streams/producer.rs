@@ -236,8 +236,16 @@ impl<'s, D: Datum> Builder<'s, D> {
 			undelivered,
 		});
 		match streams.register_producer(stream_id, handle) {
-			Ok(handle) => Ok(Producer { handle, room: None }),
-			Err(handle) => Err(BuilderError::AlreadyExists(Producer { handle, room: None })),
+			Ok(handle) => Ok(Producer {
+				handle,
+				room: None,
+				pending: None,
+			}),
+			Err(handle) => Err(BuilderError::AlreadyExists(Producer {
+				handle,
+				room: None,
+				pending: None,
+			})),
 		}
 	}
 }
@@ -279,7 +287,12 @@ pub struct Producer<D: Datum> {
 	handle: Arc<Handle<D>>,
 	/// What this handle waits for as a sink.
 	room: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
+	/// What this handle took as a sink when another one had just taken the room.
+	pending: Option<D>,
 }
+
+// Datums are moved, never pinned.
+impl<D: Datum> Unpin for Producer<D> {}
 
 impl<D: Datum> Producer<D> {
 	/// The settings.
@@ -363,6 +376,7 @@ impl<D: Datum> Clone for Producer<D> {
 		Self {
 			handle: self.handle.clone(),
 			room: None,
+			pending: None,
 		}
 	}
 }
@@ -381,7 +395,8 @@ impl<D: Datum> Sink<D> for Producer<D> {
 
 	fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error<D>>> {
 		let this = self.get_mut();
-		let outlet = &this.handle.outlet;
+		ready!(this.poll_pending(cx))?;
+		let outlet = this.handle.outlet.clone();
 		loop {
 			if outlet.is_closed() {
 				return Poll::Ready(Err(Error::Closed(None)));
@@ -390,24 +405,54 @@ impl<D: Datum> Sink<D> for Producer<D> {
 				this.room = None;
 				return Poll::Ready(Ok(()));
 			}
-			let room = this
-				.room
-				.get_or_insert_with(|| Box::pin(outlet.clone().ready()));
-			ready!(room.as_mut().poll(cx));
-			this.room = None;
+			ready!(this.poll_room(cx));
 		}
 	}
 
 	fn start_send(self: Pin<&mut Self>, datum: D) -> Result<(), Error<D>> {
-		self.try_send(datum)
+		let this = self.get_mut();
+		match this.try_send(datum) {
+			// There was room, but another handle or the last consumer was faster.
+			Err(Error::Full(datum) | Error::Offline(datum)) => {
+				this.pending = Some(datum);
+				Ok(())
+			}
+			result => result,
+		}
 	}
 
-	fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Error<D>>> {
-		// Delivery goes on by itself: nothing is held back that a flush would move.
+	/// Resolves when everything is with the queue; delivery goes on by itself.
+	fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error<D>>> {
+		self.get_mut().poll_pending(cx)
+	}
+
+	fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error<D>>> {
+		self.get_mut().poll_pending(cx)
+	}
+}
+
+/// The sink's part.
+impl<D: Datum> Producer<D> {
+	/// Sends what could not be sent before.
+	fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error<D>>> {
+		while let Some(datum) = self.pending.take() {
+			match self.try_send(datum) {
+				Err(Error::Full(datum) | Error::Offline(datum)) => self.pending = Some(datum),
+				result => return Poll::Ready(result),
+			}
+			ready!(self.poll_room(cx));
+		}
 		Poll::Ready(Ok(()))
 	}
 
-	fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<(), Error<D>>> {
-		Poll::Ready(Ok(()))
+	/// Waits until a datum may be taken.
+	fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+		let outlet = &self.handle.outlet;
+		let room = self
+			.room
+			.get_or_insert_with(|| Box::pin(outlet.clone().ready()));
+		ready!(room.as_mut().poll(cx));
+		self.room = None;
+		Poll::Ready(())
 	}
 }

@@ -429,3 +429,35 @@ async fn a_type_that_does_not_fit_ends_that_subscription_and_no_other() {
 	producer.send(6).await.unwrap();
 	assert_eq!(next(&mut right).await, 6);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_that_share_the_last_room_as_sinks_lose_nothing() {
+	const EACH: u64 = 2_000;
+	let id = unique();
+	let (n0, n1) = tokio::join!(node(id), node(id));
+	let producer = n0.streams().producer::<u64>();
+	let producer = producer
+		.with_buffer_size(1)
+		.disconnect_lagging(false)
+		.build()
+		.unwrap();
+	let mut consumer = n1.streams().consume::<u64>();
+	soon("subscription", producer.when().subscribed()).await;
+	let forward = |start: u64| {
+		let mut handle = producer.clone();
+		tokio::spawn(async move {
+			let mut datums = stream::iter(start..start + EACH).map(Ok);
+			handle.send_all(&mut datums).await
+		})
+	};
+	let sent = [forward(0), forward(EACH), forward(2 * EACH)];
+	let mut seen = Vec::new();
+	while seen.len() < 3 * EACH as usize {
+		seen.push(soon("datum", consumer.next()).await.unwrap());
+	}
+	for sending in sent {
+		sending.await.unwrap().unwrap();
+	}
+	seen.sort_unstable();
+	assert!(seen.into_iter().eq(0..3 * EACH));
+}
