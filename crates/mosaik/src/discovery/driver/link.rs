@@ -198,7 +198,8 @@ impl Writer {
 
 	/// Writes messages until the queue is closed and empty; false if it broke.
 	async fn write(&mut self) -> bool {
-		let mut batch = Vec::with_capacity(BATCH);
+		// Grows with what comes: most links are idle most of the time.
+		let mut batch = Vec::new();
 		while self.messages.recv_many(&mut batch, BATCH).await > 0 {
 			let mut buffer = BytesMut::new();
 			for message in batch.drain(..) {

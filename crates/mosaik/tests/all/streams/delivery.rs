@@ -445,19 +445,20 @@ async fn handles_that_share_the_last_room_as_sinks_lose_nothing() {
 	soon("subscription", producer.when().subscribed()).await;
 	let forward = |start: u64| {
 		let mut handle = producer.clone();
-		tokio::spawn(async move {
+		async move {
 			let mut datums = stream::iter(start..start + EACH).map(Ok);
-			handle.send_all(&mut datums).await
-		})
+			handle.send_all(&mut datums).await.unwrap();
+		}
 	};
-	let sent = [forward(0), forward(EACH), forward(2 * EACH)];
-	let mut seen = Vec::new();
-	while seen.len() < 3 * EACH as usize {
-		seen.push(soon("datum", consumer.next()).await.unwrap());
-	}
-	for sending in sent {
-		sending.await.unwrap().unwrap();
-	}
+	let sending = join_all([forward(0), forward(EACH), forward(2 * EACH)]);
+	let receiving = async {
+		let mut seen = Vec::new();
+		while seen.len() < 3 * EACH as usize {
+			seen.push(soon("datum", consumer.next()).await.unwrap());
+		}
+		seen
+	};
+	let (_, mut seen) = tokio::join!(sending, receiving);
 	seen.sort_unstable();
 	assert!(seen.into_iter().eq(0..3 * EACH));
 }
