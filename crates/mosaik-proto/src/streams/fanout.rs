@@ -17,7 +17,8 @@
 //! others may lag by [`SLACK`] times as much: so a consumer that pauses for a moment
 //! holds up nobody. One that lags by all of that is waited for, and the time for
 //! which others then have nothing left to take is charged to it; a quarter of the
-//! time is forgiven, [`DELAY_MAX`] is too much: it is cut. So consumers of about the
+//! time is forgiven, [`DELAY_MAX`] is too much, and so is [`PAUSE_MAX`] without
+//! taking anything: it is cut. So consumers of about the
 //! same speed stay together and one that is really slower costs the others next to
 //! nothing. Where no consumer keeps up, one that takes nothing for [`STALL_GRACE`]
 //! is cut.
@@ -36,8 +37,11 @@ use {
 /// nobody but the producer.
 pub const STALL_GRACE: Duration = Duration::from_secs(1);
 
-/// How much time a consumer may take from others, less what is forgiven.
-pub const DELAY_MAX: Duration = Duration::from_millis(50);
+/// How long a consumer may take nothing from a full queue while others run dry.
+pub const PAUSE_MAX: Duration = Duration::from_millis(50);
+
+/// How much time a consumer may take from others in all, less what is forgiven.
+pub const DELAY_MAX: Duration = Duration::from_millis(250);
 
 /// How many times the capacity a consumer may lag while another keeps up.
 pub const SLACK: u64 = 8;
@@ -343,13 +347,14 @@ impl Fanout {
 
 	/// How long a blocker may go on as it does.
 	fn patience(&self, cursor: &Cursor) -> Duration {
-		let stall = STALL_GRACE.saturating_sub(self.settled.since(cursor.moved));
+		let still = self.settled.since(cursor.moved);
 		if self.someone_is_idle() {
 			// Charged in full, and forgiven in part meanwhile.
 			let left = DELAY_MAX.saturating_sub(cursor.delay);
-			stall.min(left * FORGIVEN / (FORGIVEN - 1))
+			let left = left * FORGIVEN / (FORGIVEN - 1);
+			left.min(PAUSE_MAX.saturating_sub(still))
 		} else {
-			stall
+			STALL_GRACE.saturating_sub(still)
 		}
 	}
 
@@ -539,14 +544,33 @@ mod tests {
 		}
 		assert!(matches!(push(&mut f, 16), Err(PushError::Full)));
 		assert_eq!(f.cut(ms(1000)), []);
-		// A quarter of the time is forgiven.
-		let deadline = f.cut_deadline().unwrap();
-		assert_eq!(deadline.since(ms(1000)).as_millis(), 66);
-		assert_eq!(f.cut(ms(1060)), []);
-		assert_eq!(f.cut(ms(1068)), [slow]);
+		assert_eq!(f.cut_deadline(), Some(ms(1000) + PAUSE_MAX));
+		assert_eq!(f.cut(ms(1049)), []);
+		assert_eq!(f.cut(ms(1050)), [slow]);
 		assert_eq!(take(&mut f, slow), [0u8; 0]);
 		assert_eq!(f.bytes(), 0);
 		push(&mut f, 3).unwrap();
+	}
+
+	#[test]
+	fn with_disconnecting_one_that_is_always_slower_is_cut_in_the_end() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let slow = f.subscribe();
+		let fast = f.subscribe();
+		for step in 0..200 {
+			while f.has_room() {
+				push(&mut f, 1).unwrap();
+				drain(&mut f, fast);
+			}
+			let now = ms(step * 10);
+			if f.cut(now) == [slow] {
+				// It holds up the other for 9 of 10 ms; 2.5 of them are forgiven.
+				assert!((36..42).contains(&step), "{step}");
+				return;
+			}
+			f.take(now + Duration::from_millis(9), slow, 1, &mut Vec::new());
+		}
+		panic!("it was never cut");
 	}
 
 	#[test]
