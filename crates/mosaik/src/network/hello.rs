@@ -4,7 +4,8 @@
 //!   dialler                                  acceptor
 //!      | -- Hello: magic, versions, network, ... --> |   checks in this order
 //!      | <-- Welcome: version, incarnation --------- |   or closes with a code
-//!      | -- Ready ---------------------------------> |   the dialler has taken it
+//!      | -- Ready ---------------------------------> |   if the dialler has the smaller id:
+//!      |                                             |   it has taken the connection
 //!      |                                             |
 //!      | -- Idle { opened, accepted } -------------> |   either side, later
 //!      | <-- Keep, or the connection is closed ----- |

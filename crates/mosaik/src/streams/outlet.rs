@@ -302,7 +302,7 @@ impl Outlet {
 		}
 	}
 
-	/// Removes a consumer. Returns how many datums it did not get.
+	/// Removes a consumer, if it is still there.
 	pub(super) fn unsubscribe(&self, slot: &Slot) {
 		let mut inner = self.lock();
 		let missed = inner.fanout.unsubscribe(slot.key);

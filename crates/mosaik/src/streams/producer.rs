@@ -190,8 +190,13 @@ impl<'s, D: Datum> Builder<'s, D> {
 		self
 	}
 
-	/// Whether a consumer that falls behind by the buffer size is disconnected
+	/// Whether a consumer that does not keep up is disconnected with `TooSlow`
 	/// (the default), or the producer waits for it.
+	///
+	/// It is disconnected when it lags by eight times the buffer size and others
+	/// run dry because of it: after 50 ms in which it took nothing, or 250 ms in
+	/// all, a quarter of the time being forgiven. Where it holds up nobody but the
+	/// producer, after a second in which it took nothing.
 	#[must_use]
 	pub const fn disconnect_lagging(mut self, disconnect: bool) -> Self {
 		self.config.disconnect_lagging = disconnect;
@@ -279,8 +284,9 @@ impl<D: Datum> Drop for Handle<D> {
 ///
 /// Every consumer receives every datum that is sent while it is subscribed, in
 /// the order of sending. A datum is encoded once, whatever the number of
-/// consumers. The producer runs at the pace of its fastest consumer; for the
-/// others see [`Builder::disconnect_lagging`].
+/// consumers. The producer runs at the pace of its fastest consumer; the others
+/// may lag behind by eight times the buffer size before they are waited for, and
+/// who makes others wait is disconnected, see [`Builder::disconnect_lagging`].
 ///
 /// It is a [`Sink`] too.
 pub struct Producer<D: Datum> {
