@@ -18,6 +18,7 @@ ALLOWED = {
         "tickets": {"id", "wire", "discovery"},
         "discovery": {"core", "id", "wire", "tickets"},
         "streams": {"core", "id", "wire", "tickets", "discovery"},
+        "groups": {"core", "id", "wire", "tickets", "discovery"},
     },
     "mosaik": {
         "runtime": set(),

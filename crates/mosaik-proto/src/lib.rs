@@ -13,9 +13,11 @@
 //! | [`tickets`]   | what a ticket is and when a set of tickets is enough |
 //! | [`discovery`] | who is in the network, and who is gone |
 //! | [`streams`]   | who may subscribe, and what each consumer is sent |
+//! | [`groups`]    | who belongs to a group, and what its log says |
 
 pub mod core;
 pub mod discovery;
+pub mod groups;
 pub mod id;
 pub mod streams;
 pub mod tickets;

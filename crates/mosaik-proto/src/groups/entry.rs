@@ -1,0 +1,114 @@
+//! What a log is made of.
+
+use {
+	super::{
+		config::Config,
+		types::{FormationId, LogPos, MemberId, Seq},
+	},
+	bytes::Bytes,
+	serde::{Deserialize, Serialize},
+	std::sync::Arc,
+};
+
+/// An entry of the log. Cloning shares what it carries.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Entry {
+	/// Where it is.
+	pub pos: LogPos,
+	/// How many user commands there are up to the end of this entry.
+	pub seq_end: Seq,
+	/// What it does.
+	pub kind: EntryKind,
+}
+
+/// What an entry does.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum EntryKind {
+	/// Nothing: the first entry of a term, whose commit commits all before it.
+	Noop,
+	/// Commands of users, applied in order.
+	Commands(Arc<[Envelope]>),
+	/// The configuration from here on, active as soon as it is in a log.
+	Config(Arc<Config>),
+	/// A step in the life of the formation as a whole.
+	Formation(FormationEntry),
+}
+
+/// A command with its sender, so that it takes effect once however often it is
+/// sent.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Envelope {
+	/// The member that issued the command.
+	pub origin: MemberId,
+	/// The number of the command among those of its origin, from 1, without gaps.
+	pub origin_seq: u64,
+	/// The command.
+	pub payload: Bytes,
+}
+
+/// A step in the life of a formation. Each is an entry of that formation's own
+/// log, so that it survives changes of leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum FormationEntry {
+	/// The formation asks to be absorbed by another; until the attempt ends it
+	/// absorbs nobody itself.
+	Yielding {
+		/// Into which.
+		into: FormationId,
+		/// The number of the attempt, from 1.
+		attempt: u64,
+	},
+	/// The attempt came to nothing.
+	YieldAborted {
+		/// Which.
+		attempt: u64,
+	},
+	/// The formation takes in the members of another one, unless it is yielding
+	/// itself at this position.
+	Absorb {
+		/// Whose.
+		from: FormationId,
+		/// The attempt of that formation.
+		attempt: u64,
+	},
+	/// The formation ends here; its members join the other one.
+	Dissolve {
+		/// Which.
+		into: FormationId,
+		/// The attempt that was accepted.
+		attempt: u64,
+	},
+	/// The formation ends here, without a successor.
+	Close,
+}
+
+/// Room for the parts of an entry that are not payload, in the sums that limits
+/// apply to.
+const OVERHEAD: usize = 48;
+
+impl Entry {
+	/// About how much room the entry takes, in memory and in a message.
+	pub fn size(&self) -> usize {
+		OVERHEAD
+			+ match &self.kind {
+				EntryKind::Commands(batch) => batch.iter().map(Envelope::size).sum(),
+				EntryKind::Config(config) => OVERHEAD * config.members.len(),
+				EntryKind::Noop | EntryKind::Formation(_) => 0,
+			}
+	}
+
+	/// How many user commands the entry carries.
+	pub fn commands(&self) -> usize {
+		match &self.kind {
+			EntryKind::Commands(batch) => batch.len(),
+			_ => 0,
+		}
+	}
+}
+
+impl Envelope {
+	/// About how much room the command takes.
+	pub const fn size(&self) -> usize {
+		OVERHEAD / 2 + self.payload.len()
+	}
+}
