@@ -36,7 +36,7 @@ mod writes;
 
 use {
 	super::{
-		config::ConfigChange,
+		config::{Config, ConfigChange},
 		engine::{
 			ConfigError, CoreEvent, ElectionPolicy, Engine, Hint, PersistToken, Poison, Proposed,
 			ReadDone, ReadToken, Ready, RecoverError, Recovered, Refused, Rejected, RoleKind,
@@ -45,7 +45,7 @@ use {
 		entry::{Entry, Envelope, FormationEntry},
 		message::Msg,
 		settings::Settings,
-		state::LogState,
+		state::{Base, LogState},
 		types::{LogIndex, LogPos, MemberId, Term, Ticks},
 	},
 	election::Votes,
@@ -157,6 +157,46 @@ impl Raft {
 			raft.election_at = Some(raft.now);
 		}
 		Ok(raft)
+	}
+
+	/// The member that leads, if known.
+	pub const fn leader(&self) -> Option<MemberId> {
+		self.leader
+	}
+
+	/// Whether this member leads.
+	pub const fn leads(&self) -> bool {
+		matches!(self.role, Role::Leader(_))
+	}
+
+	/// The term.
+	pub const fn term(&self) -> Term {
+		self.term
+	}
+
+	/// What is committed, as far as this member knows.
+	pub const fn commit(&self) -> LogIndex {
+		self.commit
+	}
+
+	/// What is applied.
+	pub const fn applied(&self) -> LogIndex {
+		self.applied
+	}
+
+	/// Where the log begins.
+	pub const fn base(&self) -> &Base {
+		self.log.base()
+	}
+
+	/// Whether the group sleeps.
+	pub const fn is_quiesced(&self) -> bool {
+		self.quiesced
+	}
+
+	/// The latest configuration that is committed.
+	pub fn committed_config(&self) -> &Config {
+		self.log.config_at(self.commit).1
 	}
 
 	/// Follows in `term`, which may be a new one. Who led or stood no longer does.
