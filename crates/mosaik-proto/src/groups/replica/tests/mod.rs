@@ -1,5 +1,4 @@
 //! Replicas that talk over bonds without delay, in steps of a millisecond.
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 mod formation;
 
