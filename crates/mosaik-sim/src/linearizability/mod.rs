@@ -24,7 +24,8 @@
 //! a [`Budget`]. A check that ran out of it has shown nothing, and is a verdict
 //! of its own.
 //!
-//! A formation is an object: a history is of one formation.
+//! A formation is an object: a history is of one formation. That nothing is lost
+//! silently between formations is another oracle, [`surfaced`].
 //!
 //! Papers: Herlihy and Wing, "Linearizability: a correctness condition for
 //! concurrent objects", ACM TOPLAS 12(3), 1990; Wing and Gong, "Testing and verifying
@@ -40,6 +41,7 @@ mod memo;
 pub mod model;
 pub mod models;
 pub mod report;
+pub mod surfaced;
 mod wgl;
 
 #[cfg(test)]
