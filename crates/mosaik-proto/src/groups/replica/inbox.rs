@@ -1,15 +1,15 @@
 //! Bonds that come and go, what they bring, and what was done meanwhile.
 
 use {
-	super::{Message, Phase, Replica},
+	super::{Message, Phase, Replica, io::Identity},
 	crate::{
 		PeerId,
 		groups::{
 			engine::{Engine, Hint, SnapshotResult},
-			formation::info::Info,
+			formation::info::{Info, MAX_ENDED},
 			message::Frame,
 			state::Base,
-			types::{FormationId, LogIndex, LogPos},
+			types::{FormationId, LogIndex, LogPos, MemberId},
 		},
 	},
 };
@@ -46,7 +46,7 @@ impl Replica {
 	}
 
 	fn on_info(&mut self, from: PeerId, info: Info) {
-		for (ended, into) in &info.ended {
+		for (ended, into) in info.ended.iter().take(MAX_ENDED) {
 			// A member of the formation says so, which it only does once that is
 			// committed.
 			self.remember_end(*ended, *into);
@@ -54,6 +54,7 @@ impl Replica {
 		let was_known = self.bonds.info(&from).is_some();
 		let member_id = info.formation().map(|info| (info.formation, info.member));
 		self.bonds.told(from, info);
+		self.repeat_pledge(from);
 		if let Phase::Member(member) = &mut self.phase {
 			member.has_duties = true;
 			if let Some((formation, id)) = member_id
@@ -100,6 +101,7 @@ impl Replica {
 				id,
 				index,
 			} => self.on_read_index(formation, id, index),
+			Message::Check { formation, member } => self.on_check(formation, member),
 			Message::Leave { formation, member } => self.on_leave_asked(from, formation, member),
 			Message::Absorb {
 				from: other,
@@ -127,7 +129,7 @@ impl Replica {
 		let known = member.raft.log_state().config.members.get(&frame.from);
 		let is_sender = match known {
 			Some(info) => info.peer == from,
-			None => told.is_none_or(|told| told == (frame.formation, frame.from)),
+			None => told == Some((frame.formation, frame.from)),
 		};
 		if is_ours && is_sender {
 			// What makes no sense has no effect.
@@ -135,39 +137,48 @@ impl Replica {
 		}
 	}
 
+	/// A member that hears no leader asks whether it still is one.
+	fn on_check(&mut self, formation: FormationId, id: MemberId) {
+		if let Phase::Member(member) = &mut self.phase
+			&& member.identity.formation == formation
+		{
+			member.raft.check_member(id);
+		}
+	}
+
 	// Completions.
 
-	pub(super) fn on_applied(&mut self, formation: FormationId, index: LogIndex) {
+	pub(super) fn on_applied(&mut self, of: Identity, index: LogIndex) {
 		let now = self.now;
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
-		if member.identity.formation == formation {
+		if member.identity == of {
 			member.raft.on_applied(index);
 			let done = member.requests.applied(index, now);
 			self.finish(done);
 		}
 	}
 
-	pub(super) fn on_snapshotted(&mut self, formation: FormationId, index: LogIndex) {
+	pub(super) fn on_snapshotted(&mut self, of: Identity, index: LogIndex) {
 		if let Phase::Member(member) = &mut self.phase
-			&& member.identity.formation == formation
+			&& member.identity == of
 		{
 			member.raft.compact(index);
 		}
 	}
 
-	pub(super) fn on_fetched(&mut self, formation: FormationId, base: Base) {
+	pub(super) fn on_fetched(&mut self, of: Identity, base: Base) {
 		if let Phase::Member(member) = &mut self.phase
-			&& member.identity.formation == formation
+			&& member.identity == of
 		{
 			member.raft.on_snapshot(SnapshotResult::Fetched(base));
 		}
 	}
 
-	pub(super) fn on_fetch_failed(&mut self, formation: FormationId, pos: LogPos) {
+	pub(super) fn on_fetch_failed(&mut self, of: Identity, pos: LogPos) {
 		if let Phase::Member(member) = &mut self.phase
-			&& member.identity.formation == formation
+			&& member.identity == of
 		{
 			member.raft.on_snapshot(SnapshotResult::Failed { pos });
 		}

@@ -54,30 +54,30 @@ pub enum Input {
 	},
 	/// The state machine has applied everything up to an index.
 	Applied {
-		/// Of which formation.
-		formation: FormationId,
+		/// For whom it was applied.
+		of: Identity,
 		/// Up to where.
 		index: LogIndex,
 	},
 	/// The state machine can be restored by a snapshot: the log up to there is no
 	/// longer needed.
 	Snapshotted {
-		/// Of which formation.
-		formation: FormationId,
+		/// Whose log.
+		of: Identity,
 		/// Up to where.
 		index: LogIndex,
 	},
 	/// A snapshot was fetched.
 	Fetched {
-		/// Of which formation.
-		formation: FormationId,
+		/// For whom.
+		of: Identity,
 		/// Its position and the group's part of its state.
 		base: Base,
 	},
 	/// A snapshot could not be fetched.
 	FetchFailed {
-		/// Of which formation.
-		formation: FormationId,
+		/// For whom.
+		of: Identity,
 		/// Which.
 		pos: LogPos,
 	},
@@ -120,25 +120,26 @@ pub enum Output {
 	Write(Write),
 	/// Let the state machine apply these entries.
 	Apply {
-		/// Of which formation.
-		formation: FormationId,
+		/// Who this node is: one that comes back to the same formation later is
+		/// another one, with a state of its own.
+		of: Identity,
 		/// Which.
 		range: RangeInclusive<LogIndex>,
 	},
 	/// Fetch a snapshot, from this node or from any that has it.
 	Fetch {
-		/// Of which formation.
-		formation: FormationId,
+		/// For whom.
+		of: Identity,
 		/// Who offered it.
 		from: PeerId,
 		/// The last position it covers.
 		pos: LogPos,
 	},
-	/// The formation is over for this node: keep its state for the user if an
-	/// event before said so, and begin with an empty one.
+	/// This membership is over: the state belongs to it and goes with it. An event
+	/// before says what the user should know of it.
 	Reset {
-		/// Which.
-		formation: FormationId,
+		/// Who this node was.
+		of: Identity,
 	},
 	/// A request is answered.
 	Done {
@@ -185,7 +186,7 @@ pub enum WriteKind {
 }
 
 /// Who a node is in its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
 	/// The formation that it belongs to.
 	pub formation: FormationId,
@@ -249,10 +250,8 @@ pub enum Outcome {
 pub enum Event {
 	/// The node became a member.
 	Member {
-		/// Of which formation.
-		formation: FormationId,
-		/// As whom.
-		member: MemberId,
+		/// Of what, and as whom.
+		identity: Identity,
 	},
 	/// Commands and reads are served, or no longer.
 	Online(bool),

@@ -46,6 +46,8 @@ pub(super) struct Member {
 	/// When this node asked to be let go last.
 	pub(super) asked_to_leave_at: Option<Ticks>,
 	pub(super) leaderless_since: Option<Ticks>,
+	/// When this node asks whether it still is a member.
+	check_at: Ticks,
 	pub(super) is_quorum_lost: bool,
 	is_online: bool,
 	is_close_told: bool,
@@ -86,6 +88,7 @@ impl Member {
 			duties_at: now,
 			asked_to_leave_at: None,
 			leaderless_since: Some(now),
+			check_at: now.saturating_add(settings.raft.election_timeout),
 			is_quorum_lost: false,
 			is_online: false,
 			is_close_told: false,
@@ -133,6 +136,12 @@ impl Member {
 		is_settled && self.raft.applied() >= self.admitted_at
 	}
 
+	/// Whether the formation was closed for good.
+	pub(super) fn is_closed(&self) -> bool {
+		let state = self.raft.log_state();
+		state.life == Life::Closed && state.life_index <= self.raft.commit()
+	}
+
 	pub(super) fn is_online(&self) -> bool {
 		self.raft.leader().is_some() && self.is_admitted() && self.raft.log_state().is_open()
 	}
@@ -153,6 +162,10 @@ impl Replica {
 			member.reads.deadline(timeout),
 			merge.filter(|_| member.raft.leads()),
 			is_busy.then_some(member.duties_at),
+			member
+				.leaderless_since
+				.filter(|_| !member.is_closed())
+				.map(|_| member.check_at),
 			lost,
 		]
 		.into_iter()
@@ -165,8 +178,8 @@ impl Replica {
 			while let Phase::Member(member) = &mut self.phase
 				&& let Some(ready) = member.raft.ready()
 			{
-				let formation = member.identity.formation;
-				self.perform(formation, ready);
+				let of = member.identity;
+				self.perform(of, ready);
 			}
 			if self.has_membership_ended() {
 				return;
@@ -188,13 +201,13 @@ impl Replica {
 	}
 
 	/// Carries out what the engine wants.
-	pub(super) fn perform(&mut self, formation: FormationId, ready: Ready) {
+	pub(super) fn perform(&mut self, of: Identity, ready: Ready) {
 		if let Some(persist) = ready.persist {
 			let restored = persist
 				.install
 				.as_ref()
 				.map(|install| install.base.state.clone());
-			let waiting = Waiting::Engine(formation, persist.token);
+			let waiting = Waiting::Engine(of, persist.token);
 			self.write(WriteKind::Engine(persist), waiting);
 			if let Some(state) = restored
 				&& let Phase::Member(member) = &mut self.phase
@@ -215,7 +228,7 @@ impl Replica {
 				matches!(entry.kind, EntryKind::Config(_) | EntryKind::Formation(_))
 			};
 			member.has_duties |= member.raft.entries(range.clone()).any(is_step);
-			self.out.push_back(Output::Apply { formation, range });
+			self.out.push_back(Output::Apply { of, range });
 		}
 		for done in ready.reads {
 			self.on_read_done(done);
@@ -224,14 +237,10 @@ impl Replica {
 			&& let Phase::Member(member) = &self.phase
 			&& let Some(from) = member
 				.peer_of(fetch.from)
-				.or_else(|| self.bonds.contact(formation))
+				.or_else(|| self.bonds.contact(of.formation))
 		{
 			let pos = fetch.pos;
-			self.out.push_back(Output::Fetch {
-				formation,
-				from,
-				pos,
-			});
+			self.out.push_back(Output::Fetch { of, from, pos });
 		}
 		for event in ready.events {
 			self.on_engine_event(event);
@@ -281,6 +290,7 @@ impl Replica {
 				member.has_duties = true;
 				member.asked_to_leave_at = None;
 				member.leaderless_since = leader.is_none().then_some(self.now);
+				member.check_at = self.now.saturating_add(self.settings.raft.election_timeout);
 				let peer = leader.and_then(|leader| member.peer_of(leader));
 				let is_restored = leader.is_some() && std::mem::take(&mut member.is_quorum_lost);
 				let formation = member.identity.formation;
@@ -304,23 +314,22 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return true;
 		};
-		let formation = member.identity.formation;
+		let of = member.identity;
+		let formation = of.formation;
 		let state = member.raft.log_state();
 		let is_applied =
 			state.life_index <= member.raft.commit() && state.life_index <= member.raft.applied();
 		match state.life {
 			Life::Dissolved { into } if is_applied => {
-				self.supersede(formation, Some(into));
+				// What is not in the log never will be.
+				self.supersede(of, Some(into), Outcome::Superseded);
 				return true;
 			}
-			Life::Closed if is_applied => {
-				self.remember_end(formation, None);
-				return self.on_closed();
-			}
+			Life::Closed if is_applied => return self.on_closed(),
 			_ => {}
 		}
 		if member.is_removed {
-			self.start_over(formation);
+			self.start_over(of);
 			return true;
 		}
 		let ended = self
@@ -329,7 +338,7 @@ impl Replica {
 			.find(|(known, _)| *known == formation)
 			.copied();
 		if let Some((_, into)) = ended {
-			self.supersede(formation, into);
+			self.supersede(of, into, Outcome::Unknown);
 			return true;
 		}
 		false
@@ -341,9 +350,10 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return true;
 		};
-		let formation = member.identity.formation;
+		let of = member.identity;
+		let formation = of.formation;
 		if self.leaving.is_some() {
-			self.start_over(formation);
+			self.start_over(of);
 			return true;
 		}
 		if !std::mem::replace(&mut member.is_close_told, true) {
@@ -355,14 +365,17 @@ impl Replica {
 			.first()
 			.map(|info| info.formation);
 		if next.is_some() {
-			self.supersede(formation, next);
+			self.supersede(of, next, Outcome::Superseded);
 		}
 		next.is_some()
 	}
 
-	/// The formation is over, and with it the commands that only it had.
-	fn supersede(&mut self, formation: FormationId, into: Option<FormationId>) {
+	/// The formation is over, and with it the commands that only it had. Requests
+	/// that did not begin to take effect end with `outcome`.
+	fn supersede(&mut self, of: Identity, into: Option<FormationId>, outcome: Outcome) {
+		let formation = of.formation;
 		self.remember_end(formation, into);
+		self.end_requests(outcome);
 		let Phase::Member(member) = &self.phase else {
 			return;
 		};
@@ -373,9 +386,36 @@ impl Replica {
 			into,
 			discarded,
 		});
-		// Those that sit in front of it in a queue may not have heard: they are told
-		// by what this node says of itself from now on.
-		self.start_over(formation);
+		// Those that have not heard are told by what this node says of itself.
+		self.start_over(of);
+	}
+
+	/// Asks whether this node still is a member, where it hears no leader: who was
+	/// removed while nobody could tell it would wait for ever.
+	pub(super) fn check_membership(&mut self) {
+		let (now, every) = (self.now, self.settings.raft.election_timeout);
+		let Phase::Member(member) = &mut self.phase else {
+			return;
+		};
+		let Identity {
+			formation,
+			member: id,
+			..
+		} = member.identity;
+		if member.leaderless_since.is_none() || member.is_closed() {
+			return;
+		}
+		if member.check_at > now {
+			return;
+		}
+		member.check_at = now.saturating_add(every);
+		let members = self.bonds.formations();
+		let members = members.filter(|(_, info)| info.formation == formation);
+		let members: Vec<PeerId> = members.map(|(peer, _)| peer).collect();
+		for peer in members {
+			let member = id;
+			self.send(peer, Message::Check { formation, member });
+		}
 	}
 
 	/// Notices that nothing can be committed any more.

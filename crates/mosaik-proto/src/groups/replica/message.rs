@@ -101,6 +101,14 @@ pub enum Message {
 		/// The index, `None` if the sender does not lead any more.
 		index: Option<LogIndex>,
 	},
+	/// The sender hears no leader: is it still a member? Who knows that it is not
+	/// says so.
+	Check {
+		/// The formation.
+		formation: FormationId,
+		/// Who it is.
+		member: MemberId,
+	},
 	/// The sender wants to leave.
 	Leave {
 		/// The formation.

@@ -127,7 +127,7 @@ enum Waiting {
 	/// The beginning of a membership.
 	Begin,
 	/// The engine, for its own token.
-	Engine(FormationId, PersistToken),
+	Engine(Identity, PersistToken),
 	Nothing,
 }
 
@@ -183,10 +183,10 @@ impl Replica {
 		self.nonce
 	}
 
-	/// The engine, while this node is a member.
-	pub fn engine(&self) -> Option<(FormationId, &Raft)> {
+	/// Who this node is, while it is a member, and its engine.
+	pub fn engine(&self) -> Option<(Identity, &Raft)> {
 		match &self.phase {
-			Phase::Member(member) => Some((member.identity.formation, &member.raft)),
+			Phase::Member(member) => Some((member.identity, &member.raft)),
 			_ => None,
 		}
 	}
@@ -195,8 +195,12 @@ impl Replica {
 	pub fn info(&self) -> Info {
 		let standing = match &self.phase {
 			Phase::Joining(joining) => Standing::Joining(joining.formation),
-			Phase::Member(member) => Standing::Member(member.formation_info()),
-			Phase::Seeking(_) | Phase::Beginning(_) | Phase::Left => Standing::Seeking,
+			Phase::Member(member) if !member.is_closed() => {
+				Standing::Member(member.formation_info())
+			}
+			Phase::Member(_) | Phase::Seeking(_) | Phase::Beginning(_) | Phase::Left => {
+				Standing::Seeking
+			}
 		};
 		Info {
 			nonce: self.nonce,
@@ -246,9 +250,9 @@ impl Replica {
 			match waiting {
 				Waiting::Pledge(pledge) => self.on_pledge_written(pledge),
 				Waiting::Begin => self.on_begin_written(),
-				Waiting::Engine(formation, token) => {
+				Waiting::Engine(of, token) => {
 					if let Phase::Member(member) = &mut self.phase
-						&& member.identity.formation == formation
+						&& member.identity == of
 					{
 						member.raft.on_persisted(token);
 					}
@@ -276,27 +280,25 @@ impl Replica {
 			self.phase = phase;
 			return;
 		};
-		let Identity {
-			formation, member, ..
-		} = beginning.identity;
+		let identity = beginning.identity;
 		let seed = self.rng.random();
 		if let Ok(begun) = Member::new(*beginning, &self.settings, self.now, seed) {
 			self.phase = Phase::Member(Box::new(begun));
-			self.event(Event::Member { formation, member });
+			self.event(Event::Member { identity });
 		} else {
 			// What is on the disk is no log of a member: this is a new one.
-			self.start_over(formation);
+			self.start_over(identity);
 		}
 	}
 
 	/// The membership is over: everything of it goes, and what comes is another
 	/// member.
-	fn start_over(&mut self, formation: FormationId) {
+	fn start_over(&mut self, of: Identity) {
 		self.fail_requests();
 		self.nonce = Nonce(self.rng.random());
 		self.pledged = Pledged::default();
 		self.write(WriteKind::Wipe, Waiting::Nothing);
-		self.out.push_back(Output::Reset { formation });
+		self.out.push_back(Output::Reset { of });
 		if let Some(call) = self.leaving.take() {
 			self.phase = Phase::Left;
 			self.out.push_back(Output::Done {
@@ -328,7 +330,10 @@ impl Replica {
 		match &self.phase {
 			Phase::Seeking(_) => self.advance_seeking(),
 			Phase::Joining(_) => self.advance_joining(),
-			Phase::Member(_) => self.advance_member(),
+			Phase::Member(_) => {
+				self.check_membership();
+				self.advance_member();
+			}
 			Phase::Beginning(_) | Phase::Left => {}
 		}
 		self.tell_bonds();
@@ -371,10 +376,10 @@ impl Core for Replica {
 			Input::Revoked { peer } => self.bonds.revoke(peer),
 			Input::Message { from, message } => self.on_message(from, message),
 			Input::Written { token } => self.on_written(token),
-			Input::Applied { formation, index } => self.on_applied(formation, index),
-			Input::Snapshotted { formation, index } => self.on_snapshotted(formation, index),
-			Input::Fetched { formation, base } => self.on_fetched(formation, base),
-			Input::FetchFailed { formation, pos } => self.on_fetch_failed(formation, pos),
+			Input::Applied { of, index } => self.on_applied(of, index),
+			Input::Snapshotted { of, index } => self.on_snapshotted(of, index),
+			Input::Fetched { of, base } => self.on_fetched(of, base),
+			Input::FetchFailed { of, pos } => self.on_fetch_failed(of, pos),
 			Input::Execute { call, payloads } => self.on_execute(call, payloads),
 			Input::Read { call } => self.on_read(call),
 			Input::Yield { into } => self.on_yield(into),

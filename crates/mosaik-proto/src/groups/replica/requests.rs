@@ -41,8 +41,8 @@ pub(super) struct Requests {
 struct Pending {
 	number: u64,
 	payload: Bytes,
-	/// The request that this is the last command of.
-	call: Option<CallId>,
+	/// The request that this is the last command of, and the number of its first.
+	call: Option<(CallId, u64)>,
 }
 
 impl Requests {
@@ -70,13 +70,14 @@ impl Requests {
 
 	pub(super) fn push(&mut self, call: CallId, payloads: Vec<Bytes>) {
 		let count = payloads.len();
+		let first = self.last + 1;
 		for (n, payload) in payloads.into_iter().enumerate() {
 			self.last += 1;
 			self.bytes += payload.len();
 			self.pending.push_back(Pending {
 				number: self.last,
 				payload,
-				call: (n + 1 == count).then_some(call),
+				call: (n + 1 == count).then_some((call, first)),
 			});
 		}
 	}
@@ -191,20 +192,21 @@ impl Requests {
 			&& pending.number <= last
 		{
 			self.bytes -= pending.payload.len();
-			if let Some(call) = pending.call {
+			if let Some((call, _)) = pending.call {
 				done.push((call, seq_of(pending.number)));
 			}
 			self.pending.pop_front();
 		}
 	}
 
-	/// Gives up on all that is pending.
-	pub(super) fn take_calls(&mut self) -> Vec<CallId> {
+	/// Gives up on all that is pending: the requests, and whether a part of each
+	/// has taken effect already.
+	pub(super) fn take_calls(&mut self) -> Vec<(CallId, bool)> {
 		self.bytes = 0;
+		self.landing.clear();
 		let pending = std::mem::take(&mut self.pending);
-		pending
-			.into_iter()
-			.filter_map(|pending| pending.call)
-			.collect()
+		let oldest = pending.front().map_or(0, |pending| pending.number);
+		let calls = pending.into_iter().filter_map(|pending| pending.call);
+		calls.map(|(call, first)| (call, first < oldest)).collect()
 	}
 }

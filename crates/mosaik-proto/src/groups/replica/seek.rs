@@ -13,7 +13,7 @@ use {
 				seeker::{Decision, Seeker},
 			},
 			state::Base,
-			types::{FormationId, LeadershipPreference, Ticks},
+			types::{FormationId, LeadershipPreference, Nonce, Ticks},
 		},
 	},
 	rand::RngExt,
@@ -212,20 +212,16 @@ impl Replica {
 		&mut self,
 		peer: PeerId,
 		formation: FormationId,
-		nonce: crate::groups::types::Nonce,
+		nonce: Nonce,
 		preference: LeadershipPreference,
 	) {
-		let Phase::Seeking(Seeking {
-			gathering: Some(gathering),
-			..
-		}) = &mut self.phase
-		else {
-			// Too late, or given up: nobody must stay promised to what is not coming.
-			return self.send(peer, Message::Release { formation });
+		let gathering = match &mut self.phase {
+			Phase::Seeking(seeking) => seeking.gathering.as_mut(),
+			_ => None,
 		};
-		if gathering.formation != formation {
-			return self.send(peer, Message::Release { formation });
-		}
+		let Some(gathering) = gathering.filter(|gathering| gathering.formation == formation) else {
+			return self.answer_late_pledge(peer, formation, nonce);
+		};
 		if !gathering.pledged(peer, nonce, preference) {
 			return;
 		}
@@ -244,6 +240,40 @@ impl Replica {
 		}
 		if gathering.has(&self.me) {
 			self.begin_founded(formation, base);
+		}
+	}
+
+	/// Somebody holds a pledge for a founding that is over. It is free, unless it
+	/// became a voter of what was founded.
+	fn answer_late_pledge(&mut self, peer: PeerId, formation: FormationId, nonce: Nonce) {
+		let founded = match &self.phase {
+			Phase::Member(member) if member.identity.formation == formation => {
+				Some(member.raft.base())
+			}
+			Phase::Beginning(beginning) if beginning.identity.formation == formation => {
+				Some(&beginning.recovered.base)
+			}
+			_ => None,
+		};
+		let config = founded.map(|base| &base.state.config);
+		if config.is_none_or(|config| config.find(&peer, &nonce).is_none()) {
+			return self.send(peer, Message::Release { formation });
+		}
+		if let Some(base) = founded.filter(|base| base.state.seq == 0).cloned() {
+			// Otherwise it joins, and is told that it is a member.
+			self.send(peer, Message::Genesis { formation, base });
+		}
+	}
+
+	/// Reminds a founder of this node's pledge: its answer may have been lost.
+	pub(super) fn repeat_pledge(&mut self, founder: PeerId) {
+		if let Some(pledge) = self.pledged.0
+			&& pledge.founder == founder
+			&& matches!(self.phase, Phase::Seeking(_) | Phase::Joining(_))
+		{
+			let Pledge { formation, .. } = pledge;
+			let granted = true;
+			self.send(founder, Message::Pledged { formation, granted });
 		}
 	}
 

@@ -17,14 +17,24 @@ use {
 impl Replica {
 	/// Nobody will answer what is pending any more.
 	pub(super) fn fail_requests(&mut self) {
+		self.end_requests(Outcome::Unknown);
+	}
+
+	/// Ends all requests; commands that did not begin to take effect with `outcome`.
+	pub(super) fn end_requests(&mut self, outcome: Outcome) {
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
-		let unknown = member.requests.take_calls();
-		let offline = member.reads.take_calls();
-		let unknown = unknown.into_iter().map(|call| (call, Outcome::Unknown));
-		let offline = offline.into_iter().map(|call| (call, Outcome::Offline));
-		for (call, outcome) in unknown.chain(offline) {
+		for (call, has_begun) in member.requests.take_calls() {
+			let outcome = if has_begun {
+				Outcome::Unknown
+			} else {
+				outcome.clone()
+			};
+			self.out.push_back(Output::Done { call, outcome });
+		}
+		for call in member.reads.take_calls() {
+			let outcome = Outcome::Offline;
 			self.out.push_back(Output::Done { call, outcome });
 		}
 	}
@@ -183,7 +193,8 @@ impl Replica {
 				while let Phase::Member(member) = &mut self.phase
 					&& let Some(ready) = member.raft.ready()
 				{
-					self.perform(formation, ready);
+					let of = member.identity;
+					self.perform(of, ready);
 				}
 			}
 		}

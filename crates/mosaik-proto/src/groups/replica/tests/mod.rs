@@ -167,7 +167,7 @@ impl World {
 				let token = write.token;
 				inputs.push_back((number, Input::Written { token }));
 			}
-			Output::Apply { formation, range } => {
+			Output::Apply { of, range } => {
 				let index = *range.end();
 				for entry in node.replica.entries(range) {
 					if let EntryKind::Commands(batch) = &entry.kind {
@@ -176,13 +176,13 @@ impl World {
 						assert_eq!(node.applied.len() as u64, entry.seq_end);
 					}
 				}
-				inputs.push_back((number, Input::Applied { formation, index }));
+				inputs.push_back((number, Input::Applied { of, index }));
 			}
-			Output::Fetch { formation, pos, .. } => {
-				let snapshot = self.snapshots.get(&(formation, pos.index));
-				let input = snapshot.map_or(Input::FetchFailed { formation, pos }, |(base, _)| {
+			Output::Fetch { of, pos, .. } => {
+				let snapshot = self.snapshots.get(&(of.formation, pos.index));
+				let input = snapshot.map_or(Input::FetchFailed { of, pos }, |(base, _)| {
 					let base = base.clone();
-					Input::Fetched { formation, base }
+					Input::Fetched { of, base }
 				});
 				inputs.push_back((number, input));
 			}
@@ -194,8 +194,8 @@ impl World {
 				assert!(node.done.insert(call, outcome).is_none(), "answered twice");
 			}
 			Output::Event(event) => {
-				if let Event::Member { formation, .. } = &event {
-					node.formation = Some(*formation);
+				if let Event::Member { identity } = &event {
+					node.formation = Some(identity.formation);
 				}
 				node.events.push(event);
 			}
