@@ -32,6 +32,8 @@ mod propose;
 pub mod quorum;
 mod reads;
 mod replicate;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use {
