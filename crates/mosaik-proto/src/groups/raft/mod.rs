@@ -32,6 +32,8 @@ mod propose;
 pub mod quorum;
 mod reads;
 mod replicate;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use {
@@ -253,7 +255,9 @@ impl Raft {
 		}
 		self.commit = index;
 		let (config_index, config) = self.log.config_at(index);
-		if !self.removed && !config.contains(self.id) && !config.members.is_empty() {
+		// Configurations from before it was added do not have it either.
+		let was_added = index >= self.id.get() && !config.members.is_empty();
+		if !self.removed && was_added && !config.contains(self.id) {
 			self.removed = true;
 			self.out.events.push(CoreEvent::Removed { config_index });
 		}
