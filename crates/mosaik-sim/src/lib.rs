@@ -10,6 +10,7 @@
 //! `cargo run -p mosaik-sim -- discovery --seed 7 --nodes 1000` runs a world
 //! from the command line.
 
+pub mod check;
 pub mod discovery;
 pub mod linearizability;
 pub mod world;

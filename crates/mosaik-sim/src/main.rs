@@ -4,6 +4,7 @@
 use {
 	clap::{Parser, Subcommand},
 	mosaik_sim::{
+		check::cli::Check,
 		discovery::scenarios::{SECOND, turmoil_in},
 		world::Weather,
 	},
@@ -40,17 +41,23 @@ enum World {
 		#[arg(long)]
 		trace: bool,
 	},
+	/// Explores everything that can happen to a few members.
+	Check(Check),
 }
 
 fn main() -> ExitCode {
-	let World::Discovery {
-		seed,
-		seeds,
-		nodes,
-		time,
-		dial_loss,
-		trace,
-	} = Arguments::parse().world;
+	let (seed, seeds, nodes, time, dial_loss, trace) = match Arguments::parse().world {
+		World::Check(check) if check.run() => return ExitCode::SUCCESS,
+		World::Check(_) => return ExitCode::FAILURE,
+		World::Discovery {
+			seed,
+			seeds,
+			nodes,
+			time,
+			dial_loss,
+			trace,
+		} => (seed, seeds, nodes, time, dial_loss, trace),
+	};
 	let mut failed = false;
 	for seed in seed..seed.saturating_add(seeds) {
 		let weather = Weather {

@@ -94,6 +94,15 @@ impl Leader {
 		self.beat_at.min(self.quorum_at).min(transfer)
 	}
 
+	pub(super) const fn expire_heartbeat(&mut self, now: Ticks) {
+		self.beat_at = now;
+	}
+
+	/// Beyond `quiesce_after` further idle heartbeats make no difference.
+	pub(super) fn limit_idle_beats(&mut self, quiesce_after: u8) {
+		self.idle_beats = self.idle_beats.min(quiesce_after);
+	}
+
 	pub(super) fn transferring(&self) -> Option<MemberId> {
 		self.transfer.map(|(to, _)| to)
 	}
@@ -157,7 +166,7 @@ impl Raft {
 		heard >= config.majority() || can_shed && heard >= quorum::majority(voters - 1)
 	}
 
-	fn beat_if_due(&mut self) {
+	pub(super) fn beat_if_due(&mut self) {
 		let (now, commit, last) = (self.now, self.commit, self.log.last());
 		let Role::Leader(leader) = &mut self.role else {
 			return;

@@ -16,6 +16,7 @@
 //! | `reads`       | linearizable reads by ReadIndex |
 //! | `writes`      | what must be on disk before what may leave |
 //! | `log`, `progress`, `quorum` | the data under it |
+//! | `expire`      | what models need |
 //!
 //! What is *not* here: how a group finds its members, who is promoted or removed
 //! and when, what happens when two formations meet. Those are state machines of
@@ -24,6 +25,7 @@
 //! [thesis]: https://github.com/ongardie/dissertation
 
 mod election;
+mod expire;
 mod follower;
 mod leader;
 mod log;

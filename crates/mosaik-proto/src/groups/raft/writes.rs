@@ -72,6 +72,18 @@ impl Writes {
 		self.append_from = None;
 	}
 
+	/// Counts writes from the last that is done.
+	pub(super) fn renumber(&mut self) {
+		let done = std::mem::take(&mut self.done).0;
+		let since = |token: &mut PersistToken| token.0 = token.0.saturating_sub(done);
+		since(&mut self.begun);
+		since(&mut self.hard_state_in);
+		self.under_way
+			.iter_mut()
+			.for_each(|(token, _)| since(token));
+		self.held.iter_mut().for_each(|(token, ..)| since(token));
+	}
+
 	const fn is_dirty(&self) -> bool {
 		self.hard_state
 			|| self.install.is_some()
