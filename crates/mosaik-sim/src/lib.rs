@@ -13,4 +13,6 @@
 pub mod check;
 pub mod discovery;
 pub mod linearizability;
+pub mod lossy;
+pub mod replicas;
 pub mod world;

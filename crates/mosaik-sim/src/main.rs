@@ -6,6 +6,7 @@ use {
 	mosaik_sim::{
 		check::cli::Check,
 		discovery::scenarios::{SECOND, turmoil_in},
+		replicas::cli::Replicas,
 		world::Weather,
 	},
 	std::process::ExitCode,
@@ -41,6 +42,8 @@ enum World {
 		#[arg(long)]
 		trace: bool,
 	},
+	/// Nodes that find, join, merge and leave formations of a group.
+	Replicas(Replicas),
 	/// Explores everything that can happen to a few members.
 	Check(Check),
 }
@@ -48,7 +51,8 @@ enum World {
 fn main() -> ExitCode {
 	let (seed, seeds, nodes, time, dial_loss, trace) = match Arguments::parse().world {
 		World::Check(check) if check.run() => return ExitCode::SUCCESS,
-		World::Check(_) => return ExitCode::FAILURE,
+		World::Replicas(replicas) if replicas.run() => return ExitCode::SUCCESS,
+		World::Check(_) | World::Replicas(_) => return ExitCode::FAILURE,
 		World::Discovery {
 			seed,
 			seeds,
