@@ -95,16 +95,24 @@ impl Writes {
 		(self.done < self.hard_state_in).then_some(self.hard_state_in)
 	}
 
-	fn hold(&mut self, token: PersistToken, to: MemberId, msg: Msg) {
-		if let Msg::AppendReply(reply) = &msg
-			&& let AppendOutcome::Matched(_) = reply.outcome
+	fn hold(&mut self, token: PersistToken, to: MemberId, mut msg: Msg) {
+		if let Msg::AppendReply(reply) = &mut msg
+			&& let AppendOutcome::Matched(index) = &mut reply.outcome
 		{
 			self.held.retain(|(held, member, msg)| {
 				let Msg::AppendReply(old) = msg else {
 					return true;
 				};
+				let AppendOutcome::Matched(earlier) = old.outcome else {
+					return true;
+				};
 				let replaced = *held == token && *member == to && old.term == reply.term;
-				!(replaced && matches!(old.outcome, AppendOutcome::Matched(_)))
+				if replaced {
+					// One of them may be the answer to a message that was overtaken.
+					*index = earlier.max(*index);
+					reply.round = old.round.max(reply.round);
+				}
+				!replaced
 			});
 		}
 		self.held.push_back((token, to, msg));
