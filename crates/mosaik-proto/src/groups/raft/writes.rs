@@ -54,11 +54,14 @@ impl Writes {
 		self.compact = Some(base);
 	}
 
-	pub(super) fn install(&mut self, install: Install) {
+	pub(super) fn install(&mut self, mut install: Install) {
 		if install.reset {
 			self.append_from = None;
 			self.under_way.iter_mut().for_each(|(_, last)| *last = 0);
 		}
+		// What an earlier one in the same write resets stays reset: all that came
+		// since is appended.
+		install.reset |= self.install.as_ref().is_some_and(|earlier| earlier.reset);
 		self.compact = None;
 		self.install = Some(install);
 	}
