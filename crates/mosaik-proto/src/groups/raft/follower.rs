@@ -183,20 +183,30 @@ impl Raft {
 		if self.fetching == Some(base.pos) {
 			self.fetching = None;
 		}
-		if base.pos.index <= self.commit || matches!(self.role, Role::Leader(_)) {
+		let pos = base.pos;
+		let is_foreign = if pos.index <= self.commit {
+			let known = self.log.term_at(pos.index);
+			known.is_some_and(|term| term != pos.term)
+		} else {
+			// Terms only grow along a log.
+			self.log.term_at(self.commit) > Some(pos.term)
+		};
+		if is_foreign {
+			let index = pos.index;
+			self.poison(Poison::ForeignSnapshot { index });
 			return;
 		}
-		let pos = base.pos;
+		if pos.index <= self.commit || pos.term > self.term || matches!(self.role, Role::Leader(_))
+		{
+			return;
+		}
 		let last = self.log.last();
+		let dropped = self.log.term_at(pos.index.saturating_add(1));
 		let reset = self.log.install(base.clone());
-		if reset && last.index > pos.index {
-			self.out.events.push(CoreEvent::Dropped {
-				from: LogPos {
-					term: pos.term,
-					index: pos.index + 1,
-				},
-				to: last,
-			});
+		if reset && let Some(term) = dropped {
+			let index = pos.index + 1;
+			let from = LogPos { term, index };
+			self.out.events.push(CoreEvent::Dropped { from, to: last });
 		}
 		self.writes.install(Install { base, reset });
 		self.handed = self.handed.max(pos.index);
