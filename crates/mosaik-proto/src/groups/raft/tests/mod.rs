@@ -11,11 +11,17 @@ mod claims;
 mod cluster;
 mod commit;
 mod configuration;
+mod conflicts;
 mod elections;
+mod flow_control;
+mod persistence;
 mod policies;
+mod pre_vote;
 mod reads;
 mod replication;
 mod script;
+mod snapshots;
+mod transfer;
 
 use {
 	super::Raft,
@@ -124,6 +130,9 @@ fn drain(raft: &mut Raft) -> Ready {
 			(Some(all), Some(more)) => Some(*all.start()..=*more.end()),
 			(all, more) => all.or(more),
 		};
+		if let Some(applied) = &all.apply {
+			raft.on_applied(*applied.end());
+		}
 		all.reads.extend(ready.reads);
 		all.fetch = ready.fetch.or(all.fetch);
 		all.events.extend(ready.events);
