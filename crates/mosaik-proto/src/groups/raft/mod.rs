@@ -199,6 +199,7 @@ impl Raft {
 			self.election_at = None;
 			self.writes.discard();
 			self.out.send.clear();
+			self.out.fetch = None;
 			self.out.events.push(CoreEvent::Poisoned(poison));
 		}
 		StepError::Poisoned(poison)

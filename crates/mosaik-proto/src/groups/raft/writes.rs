@@ -203,7 +203,8 @@ impl Raft {
 	/// that a restart does not begin behind it.
 	pub(super) fn take_apply(&mut self) -> Option<RangeInclusive<LogIndex>> {
 		let until = self.commit.min(self.log.persisted());
-		if until <= self.handed {
+		// What a poisoned member holds to be committed may be what is wrong.
+		if until <= self.handed || self.poisoned.is_some() {
 			return None;
 		}
 		let range = self.handed + 1..=until;
