@@ -272,7 +272,7 @@ impl Engine for Raft {
 		}
 		if matches!(self.role, Role::Leader(_)) {
 			self.tick_leader();
-		} else if self.election_at.is_some_and(|at| at <= self.now) {
+		} else if !self.quiesced && self.election_at.is_some_and(|at| at <= self.now) {
 			self.on_election_timeout();
 		}
 	}
