@@ -224,16 +224,18 @@ impl Raft {
 		}
 	}
 
-	/// Something happened: a group that sleeps is awake again.
+	/// Something happened: a group that sleeps is awake again, and one that is awake
+	/// is not idle.
 	fn wake(&mut self) {
-		if !std::mem::take(&mut self.quiesced) {
-			return;
-		}
-		if let Role::Leader(leader) = &mut self.role {
-			leader.wake(self.now, &self.settings);
-		} else {
-			self.heard_at = Some(self.now);
-			self.reset_election_timer();
+		let slept = std::mem::take(&mut self.quiesced);
+		match &mut self.role {
+			Role::Leader(leader) if slept => leader.wake(self.now, &self.settings),
+			Role::Leader(leader) => leader.idle_beats = 0,
+			_ if slept => {
+				self.heard_at = Some(self.now);
+				self.reset_election_timer();
+			}
+			_ => {}
 		}
 	}
 
