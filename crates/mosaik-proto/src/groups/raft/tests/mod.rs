@@ -7,6 +7,7 @@
 //! After every step the claims of §3.4 to §3.6 are checked on all members:
 //! one leader per term, equal logs up to equal entries, one state machine.
 
+mod check_quorum;
 mod claims;
 mod cluster;
 mod commit;
@@ -15,11 +16,14 @@ mod conflicts;
 mod elections;
 mod flow_control;
 mod persistence;
+mod poison;
 mod policies;
 mod pre_vote;
+mod quiescence;
 mod reads;
 mod replication;
 mod script;
+mod sessions;
 mod snapshots;
 mod transfer;
 
