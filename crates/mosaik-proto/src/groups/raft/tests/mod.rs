@@ -21,6 +21,7 @@ mod policies;
 mod pre_vote;
 mod quiescence;
 mod reads;
+mod regressions;
 mod replication;
 mod script;
 mod sessions;
