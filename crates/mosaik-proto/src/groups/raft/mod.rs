@@ -241,6 +241,7 @@ impl Raft {
 			self.election_at = None;
 			self.writes.discard();
 			self.out.send.clear();
+			self.out.fetch = None;
 			self.out.events.push(CoreEvent::Poisoned(poison));
 		}
 		StepError::Poisoned(poison)
@@ -265,16 +266,18 @@ impl Raft {
 		}
 	}
 
-	/// Something happened: a group that sleeps is awake again.
+	/// Something happened: a group that sleeps is awake again, and one that is awake
+	/// is not idle.
 	fn wake(&mut self) {
-		if !std::mem::take(&mut self.quiesced) {
-			return;
-		}
-		if let Role::Leader(leader) = &mut self.role {
-			leader.wake(self.now, &self.settings);
-		} else {
-			self.heard_at = Some(self.now);
-			self.reset_election_timer();
+		let slept = std::mem::take(&mut self.quiesced);
+		match &mut self.role {
+			Role::Leader(leader) if slept => leader.wake(self.now, &self.settings),
+			Role::Leader(leader) => leader.idle_beats = 0,
+			_ if slept => {
+				self.heard_at = Some(self.now);
+				self.reset_election_timer();
+			}
+			_ => {}
 		}
 	}
 
@@ -313,7 +316,7 @@ impl Engine for Raft {
 		}
 		if matches!(self.role, Role::Leader(_)) {
 			self.tick_leader();
-		} else if self.election_at.is_some_and(|at| at <= self.now) {
+		} else if !self.quiesced && self.election_at.is_some_and(|at| at <= self.now) {
 			self.on_election_timeout();
 		}
 	}

@@ -116,10 +116,14 @@ impl Progress {
 		expected
 	}
 
-	/// What was under way may be lost: begin again after what is known to match.
+	/// What was under way may be lost: begin again after what is known to match. A
+	/// probe goes on where it is: nothing is known to match yet, and it need not
+	/// begin with a snapshot for that.
 	pub(super) fn probe(&mut self) {
+		if !matches!(self.mode, Mode::Probe { .. }) {
+			self.next = self.matched + 1;
+		}
 		self.mode = Mode::Probe { waiting: false };
-		self.next = self.matched + 1;
 		self.inflight = Inflight::new();
 		self.oldest = None;
 	}
