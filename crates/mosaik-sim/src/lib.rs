@@ -10,4 +10,6 @@
 //! from the command line.
 
 pub mod discovery;
+pub mod groups;
+pub mod lossy;
 pub mod world;

@@ -1,6 +1,8 @@
 //! Runs worlds from the command line.
 #![expect(clippy::print_stdout, reason = "this is a program")]
 
+mod cli;
+
 use {
 	clap::{Parser, Subcommand},
 	mosaik_sim::{
@@ -40,17 +42,37 @@ enum World {
 		#[arg(long)]
 		trace: bool,
 	},
+	/// Members of a consensus group, on bad networks and disks.
+	Groups(cli::groups::Arguments),
+	/// The same with seeded bugs, each of which must be found.
+	#[cfg(mutants)]
+	Mutants(cli::mutants::Arguments),
 }
 
 fn main() -> ExitCode {
-	let World::Discovery {
-		seed,
-		seeds,
-		nodes,
-		time,
-		dial_loss,
-		trace,
-	} = Arguments::parse().world;
+	match Arguments::parse().world {
+		World::Discovery {
+			seed,
+			seeds,
+			nodes,
+			time,
+			dial_loss,
+			trace,
+		} => discovery(seed, seeds, nodes, time, dial_loss, trace),
+		World::Groups(arguments) => cli::groups::main(&arguments),
+		#[cfg(mutants)]
+		World::Mutants(arguments) => cli::mutants::main(&arguments),
+	}
+}
+
+fn discovery(
+	seed: u64,
+	seeds: u64,
+	nodes: usize,
+	time: u32,
+	dial_loss: f64,
+	trace: bool,
+) -> ExitCode {
 	let mut failed = false;
 	for seed in seed..seed.saturating_add(seeds) {
 		let weather = Weather {
