@@ -6,6 +6,7 @@ use {
 		progress::{Mode, Progress},
 		quorum,
 		reads::Reads,
+		replicate::is_settled,
 	},
 	crate::groups::{
 		config::Config,
@@ -192,6 +193,9 @@ impl Raft {
 
 	fn beat(&mut self, member: MemberId, quiesce: Option<LogPos>) {
 		let (term, commit, now) = (self.term, self.commit, self.now);
+		if !is_settled(&self.log.state().config, member, commit) {
+			return;
+		}
 		let Role::Leader(leader) = &mut self.role else {
 			return;
 		};
@@ -199,9 +203,6 @@ impl Raft {
 		let Some(progress) = leader.progress.get_mut(&member) else {
 			return;
 		};
-		if member.get() > commit {
-			return;
-		}
 		progress.beat();
 		if let Mode::Snapshot { offered_at, .. } = progress.mode
 			&& now.saturating_sub(offered_at) >= self.settings.election_timeout

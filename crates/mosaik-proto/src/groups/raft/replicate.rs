@@ -7,8 +7,9 @@ use {
 		progress::{Mode, Progress},
 	},
 	crate::groups::{
+		config::Config,
 		message::{Append, Beat, Msg, SnapshotOffer},
-		types::LogPos,
+		types::{LogIndex, LogPos, MemberId},
 	},
 };
 
@@ -21,10 +22,9 @@ impl Raft {
 		let round = leader.reads.round();
 		let (term, commit) = (self.term, self.commit);
 		let last = self.log.last().index;
+		let config = &self.log.state().config;
 		for (&member, progress) in &mut leader.progress {
-			if member.get() > commit {
-				// It is a member when its entry is committed, not before: the id
-				// could yet be that of another one.
+			if !is_settled(config, member, commit) {
 				continue;
 			}
 			let settings = &self.settings;
@@ -70,6 +70,13 @@ impl Raft {
 		}
 		self.confirm_reads();
 	}
+}
+
+/// Whether the id of a member can no longer become that of another one: the entry
+/// that added it is committed. That of a voter is, even where this leader does not
+/// know it yet: it was before the voter was promoted.
+pub(super) fn is_settled(config: &Config, member: MemberId, commit: LogIndex) -> bool {
+	member.get() <= commit || config.is_voter(member)
 }
 
 fn told(progress: &mut Progress, commit: u64, round: u64) {
