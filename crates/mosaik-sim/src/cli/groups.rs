@@ -148,7 +148,11 @@ fn print(options: &Options, outcome: &Outcome) {
 		 {commands} commands, {reads} reads, {restarts} restarts, {changes} changes of members, \
 		 {installs} snapshots{}; trace {:016x}",
 		options.seed,
-		if lost > 0 { ", a majority lost for good" } else { "" },
+		if lost > 0 {
+			", a majority lost for good"
+		} else {
+			""
+		},
 		outcome.hash
 	);
 	if let Some(violation) = &outcome.violation {

@@ -237,7 +237,10 @@ impl Sim {
 	pub(super) fn is_intact(&self, config: &Config, without: Option<Node>) -> bool {
 		let has_disk = |voter: &&MemberId| {
 			(0..self.world.len()).any(|node| {
-				let identity = self.world.disk(node).identity;
+				let identity = match self.world.process(node) {
+					Some(process) => process.seat().map(|seat| seat.identity),
+					None => self.world.disk(node).identity,
+				};
 				Some(node) != without && identity.is_some_and(|known| known.member == **voter)
 			})
 		};

@@ -164,7 +164,8 @@ impl Sim {
 						status.progress,
 					)
 				}
-				None => format!("\n  {node}: nobody"),
+				None if self.world.process(node).is_none() => format!("\n  {node}: does not run"),
+				None => format!("\n  {node}: nobody, {:?}", self.world.is_paused(node)),
 			};
 			picture.push_str(&line);
 		}
