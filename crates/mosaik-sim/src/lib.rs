@@ -12,6 +12,7 @@
 
 pub mod check;
 pub mod discovery;
+pub mod groups;
 pub mod linearizability;
 pub mod lossy;
 pub mod replicas;

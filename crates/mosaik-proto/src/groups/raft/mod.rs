@@ -94,6 +94,19 @@ pub struct Raft {
 	out: Outbox,
 }
 
+/// How much waits in a member, all of it bounded: for those who check that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+	/// Messages that wait for a write.
+	pub held: usize,
+	/// Writes under way.
+	pub writes: usize,
+	/// The most appends under way to one member.
+	pub inflight: usize,
+	/// Reads that are not answered.
+	pub reads: usize,
+}
+
 /// What a member does in its term.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Role {
@@ -201,6 +214,25 @@ impl Raft {
 	/// The latest configuration that is committed.
 	pub fn committed_config(&self) -> &Config {
 		self.log.config_at(self.commit).1
+	}
+
+	/// How much waits in it.
+	pub fn load(&self) -> Load {
+		let (held, writes) = self.writes.load();
+		let Role::Leader(leader) = &self.role else {
+			return Load {
+				held,
+				writes,
+				..Load::default()
+			};
+		};
+		let inflight = leader.progress.values().map(progress::Progress::inflight);
+		Load {
+			held,
+			writes,
+			inflight: inflight.max().unwrap_or_default(),
+			reads: leader.reads.len(),
+		}
 	}
 
 	/// Follows in `term`, which may be a new one. Who led or stood no longer does.

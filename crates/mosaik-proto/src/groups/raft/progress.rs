@@ -72,6 +72,11 @@ impl Progress {
 		}
 	}
 
+	/// How many appends are under way.
+	pub(super) fn inflight(&self) -> usize {
+		self.inflight.appends.len()
+	}
+
 	/// An append up to `last` was sent.
 	pub(super) fn sent(&mut self, last: LogIndex, bytes: usize) {
 		match &mut self.mode {

@@ -66,6 +66,11 @@ impl Writes {
 		self.install = Some(install);
 	}
 
+	/// How many messages wait, and how many writes are under way.
+	pub(super) fn load(&self) -> (usize, usize) {
+		(self.held.len(), self.under_way.len())
+	}
+
 	/// Forgets what was not begun, and what was to be sent.
 	pub(super) fn discard(&mut self) {
 		self.held.clear();
