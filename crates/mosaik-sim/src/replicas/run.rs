@@ -12,6 +12,7 @@ use {
 	mosaik_proto::{
 		PeerId, SecretKey,
 		groups::{
+			config::Config,
 			engine::{Engine, RoleKind},
 			entry::{EntryKind, FormationEntry},
 			formation::Bootstrap,
@@ -345,38 +346,52 @@ impl<'a> Run<'a> {
 		Ok(())
 	}
 
-	/// Whether a majority of the voters of every configuration that this node is in
-	/// stays intact when it forgets everything (design, P3).
+	/// Whether a node can forget everything without harm (design, P3: one at a time,
+	/// with time for the autopilot in between): of every configuration that it votes
+	/// in, a majority without it is intact and within reach of whoever looks at it.
 	fn can_forget(&self, node: Node) -> bool {
 		let peer = self.directory.peers[node];
-		let intact = |other: Node, nonce| other != node && self.nonce_of(other) == Some(nonce);
-		(0..self.plan.nodes.len()).all(|viewer| {
-			let Some((_, raft)) = self
+		let nodes = 0..self.plan.nodes.len();
+		let is_harmless = |viewer: Node, config: &Config| {
+			let voters = config
+				.voters
+				.iter()
+				.filter_map(|voter| config.members.get(voter));
+			if !voters.clone().any(|info| info.peer == peer) {
+				return true;
+			}
+			let left = voters.filter(|info| {
+				let other = self.directory.nodes.get(&info.peer).copied();
+				other.is_some_and(|other| {
+					let in_reach = other == viewer || self.is_connected(viewer, other);
+					other != node
+						&& !self.world.is_paused(other)
+						&& in_reach && self.nonce_of(other) == Some(info.nonce)
+				})
+			});
+			left.count() >= config.majority()
+		};
+		nodes.filter(|viewer| *viewer != node).all(|viewer| {
+			let engine = self
 				.world
 				.process(viewer)
-				.and_then(|host| host.replica.engine())
-			else {
-				return true;
-			};
-			let state = &raft.log_state().config;
-			[&**state, raft.committed_config()]
-				.into_iter()
-				.all(|config| {
-					let voters = config
-						.voters
-						.iter()
-						.filter_map(|voter| config.members.get(voter));
-					let mut voters = voters.peekable();
-					if voters.peek().is_none() || !voters.clone().any(|info| info.peer == peer) {
-						return true;
-					}
-					let left = voters.filter(|info| {
-						let other = self.directory.nodes.get(&info.peer);
-						other.is_some_and(|other| intact(*other, info.nonce))
-					});
-					left.count() >= config.majority()
-				})
-		})
+				.and_then(|host| host.replica.engine());
+			engine.is_none_or(|(_, raft)| {
+				is_harmless(viewer, &raft.log_state().config)
+					&& is_harmless(viewer, raft.committed_config())
+			})
+		}) && self.has_copy_elsewhere(node)
+	}
+
+	/// Whether the formation of a node lives on somewhere else.
+	fn has_copy_elsewhere(&self, node: Node) -> bool {
+		let formation = |node| {
+			let (identity, _) = self.world.process(node)?.replica.engine()?;
+			Some(identity.formation)
+		};
+		let own = formation(node);
+		own.is_none()
+			|| (0..self.plan.nodes.len()).any(|other| other != node && formation(other) == own)
 	}
 
 	/// The lifetime of a node's storage, running or on its disk.

@@ -151,6 +151,13 @@ impl Log {
 		)
 	}
 
+	/// The configuration at `index` and all after it.
+	pub(super) fn configs_from(&self, index: LogIndex) -> impl Iterator<Item = &Config> {
+		let (from, config) = self.config_at(index);
+		let later = self.configs.iter().filter(move |(at, _)| *at > from);
+		std::iter::once(&**config).chain(later.map(|(_, config)| &**config))
+	}
+
 	/// Appends the entry that follows.
 	pub(super) fn push(&mut self, entry: Entry) {
 		debug_assert_eq!(

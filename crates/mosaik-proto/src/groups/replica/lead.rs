@@ -10,7 +10,7 @@ use {
 			engine::{Engine, Status},
 			entry::FormationEntry,
 			formation::merge::{Scene, Step},
-			membership::{Autopilot, Facts},
+			membership::{Autopilot, Facts, seats},
 			types::{FormationId, MemberId},
 		},
 	},
@@ -31,6 +31,13 @@ impl Replica {
 				self.watch_others();
 			}
 			return false;
+		}
+		if !seats::is_settled(
+			&member.raft.log_state().config,
+			self.settings.policy.max_voters,
+		) {
+			// Who is promoted must answer.
+			member.raft.stay_awake();
 		}
 		let joined = self.admit();
 		let changed = self.change_members();
