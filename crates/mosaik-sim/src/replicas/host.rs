@@ -232,6 +232,8 @@ impl Host {
 			{
 				self.machine = restored.clone();
 				self.applied = self.applied.max(pos.index);
+				let content = (install.base.clone(), restored.clone());
+				self.snapshots.insert((of.formation, pos.index), content);
 				let shows = restored.digest;
 				self.notes
 					.push(Note::Restored(of, install.base.clone(), shows));

@@ -202,12 +202,18 @@ impl Replica {
 		}
 	}
 
-	/// The user decided that this formation yields.
+	/// The user decided that this formation yields. Where it has lost its quorum
+	/// nothing can be decided in it any more: then this node gives it up for itself.
 	pub(super) fn on_yield(&mut self, into: FormationId) {
-		if let Phase::Member(member) = &mut self.phase {
-			member.merge.resolve(into);
-			member.has_duties = true;
+		let Phase::Member(member) = &mut self.phase else {
+			return;
+		};
+		if member.is_quorum_lost {
+			let of = member.identity;
+			return self.supersede(of, Some(into), Outcome::Unknown);
 		}
+		member.merge.resolve(into);
+		member.has_duties = true;
 	}
 
 	// Leaving.
