@@ -201,7 +201,7 @@ fn base() -> impl Strategy<Value = Base> {
 	})
 }
 
-fn change() -> impl Strategy<Value = ConfigChange> {
+pub(super) fn change() -> impl Strategy<Value = ConfigChange> {
 	prop_oneof![
 		member_info().prop_map(ConfigChange::AddLearner),
 		member().prop_map(ConfigChange::Promote),

@@ -16,6 +16,7 @@ mod configuration;
 mod conflicts;
 mod elections;
 mod flow_control;
+mod models;
 mod persistence;
 mod poison;
 mod policies;
