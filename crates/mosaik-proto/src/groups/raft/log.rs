@@ -15,7 +15,7 @@ use {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Log {
 	base: Base,
-	entries: VecDeque<Entry>,
+	pub(super) entries: VecDeque<Entry>,
 	/// What follows from the base and all entries.
 	state: LogState,
 	/// The configurations among the entries, so that the committed one is found

@@ -369,6 +369,9 @@ impl Engine for Raft {
 		if from == self.id {
 			return Err(StepError::FromSelf);
 		}
+		if !msg.is_plausible() {
+			return Err(StepError::Implausible);
+		}
 		match msg {
 			Msg::Append(append) => self.on_append(from, append),
 			Msg::AppendReply(reply) => self.on_append_reply(from, reply),
