@@ -76,10 +76,15 @@ impl RaftModel {
 		answered: bool,
 	) -> Option<()> {
 		let view = &state.node(from)?.view;
+		// What is committed there is not taken once more: it would be answered and
+		// the rest ignored.
+		let base = self.nodes.base().pos;
+		let known = (state.node(to)?.view.commit - base.index) as usize;
+		let known = known.min(view.log.len());
 		let append = Append {
 			term: view.term,
-			prev: self.nodes.base().pos,
-			entries: view.log.to_vec(),
+			prev: known.checked_sub(1).map_or(base, |at| view.log[at].pos),
+			entries: view.log[known..].to_vec(),
 			commit: view.commit,
 			round: 0,
 		};
