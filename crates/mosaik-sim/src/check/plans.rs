@@ -80,8 +80,9 @@ pub fn all() -> Vec<Plan> {
 		"two voters whose writes take time, one of whom restarts",
 		Bounds {
 			voters: 2,
-			terms: 2,
-			log: 2,
+			is_led: true,
+			terms: 3,
+			log: 3,
 			commands: true,
 			restarts: 1,
 			writes: 2,
@@ -90,7 +91,7 @@ pub fn all() -> Vec<Plan> {
 	);
 	raft(
 		"three",
-		"three voters from the beginning",
+		"three voters and two terms, from the beginning",
 		Bounds {
 			log: 2,
 			commands: true,
@@ -99,17 +100,7 @@ pub fn all() -> Vec<Plan> {
 	);
 	raft(
 		"three-led",
-		"three voters, the first of whom leads",
-		Bounds {
-			is_led: true,
-			log: 2,
-			commands: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"three-led-3",
-		"three voters, three terms",
+		"three voters and three terms, after a first leader",
 		Bounds {
 			is_led: true,
 			terms: 3,
@@ -119,12 +110,34 @@ pub fn all() -> Vec<Plan> {
 		},
 	);
 	raft(
+		"three-led-log",
+		"the same with a longer log",
+		Bounds {
+			is_led: true,
+			terms: 3,
+			log: 3,
+			commands: true,
+			..Bounds::default()
+		},
+	);
+	raft(
 		"three-restart",
 		"three voters, one of whom restarts",
 		Bounds {
 			is_led: true,
-			log: 2,
+			log: 3,
 			commands: true,
+			restarts: 1,
+			..Bounds::default()
+		},
+	);
+	raft(
+		"three-restart-3",
+		"the same in three terms",
+		Bounds {
+			is_led: true,
+			terms: 3,
+			log: 2,
 			restarts: 1,
 			..Bounds::default()
 		},
@@ -155,13 +168,14 @@ pub fn all() -> Vec<Plan> {
 	);
 	raft(
 		"pre-votes-2",
-		"two voters with pre-votes",
+		"two voters with pre-votes, one of whom restarts",
 		Bounds {
 			voters: 2,
 			terms: 3,
 			log: 2,
 			commands: true,
 			pre_votes: true,
+			restarts: 1,
 			..Bounds::default()
 		},
 	);
@@ -188,12 +202,53 @@ pub fn all() -> Vec<Plan> {
 		},
 	);
 	raft(
+		"reads-beats",
+		"two voters, two strong reads and heartbeats",
+		Bounds {
+			voters: 2,
+			is_led: true,
+			terms: 2,
+			log: 2,
+			commands: true,
+			reads: 2,
+			beats: true,
+			restarts: 1,
+			..Bounds::default()
+		},
+	);
+	raft(
+		"learner",
+		"three voters and a learner",
+		Bounds {
+			learners: 1,
+			is_led: true,
+			terms: 2,
+			log: 2,
+			commands: true,
+			..Bounds::default()
+		},
+	);
+	raft(
 		"shrink-dead",
 		"two voters, of whom the second is dead",
 		Bounds {
 			voters: 2,
 			is_led: true,
 			dead: &[2],
+			terms: 3,
+			log: 5,
+			commands: true,
+			removes_down_to: 1,
+			restarts: 2,
+			..Bounds::default()
+		},
+	);
+	raft(
+		"shrink-2",
+		"two voters become one; one restarts",
+		Bounds {
+			voters: 2,
+			is_led: true,
 			terms: 3,
 			log: 4,
 			commands: true,
@@ -203,56 +258,59 @@ pub fn all() -> Vec<Plan> {
 		},
 	);
 	raft(
-		"shrink-2",
-		"two voters become one",
+		"shrink-3",
+		"three voters become one, in two terms",
 		Bounds {
-			voters: 2,
 			is_led: true,
-			terms: 3,
-			log: 3,
+			terms: 2,
+			log: 4,
 			commands: true,
 			removes_down_to: 1,
 			..Bounds::default()
 		},
 	);
 	raft(
-		"shrink-3",
-		"three voters become one",
+		"shrink-3-3",
+		"the same in three terms",
 		Bounds {
 			is_led: true,
-			terms: 2,
+			terms: 3,
 			log: 3,
 			removes_down_to: 1,
 			..Bounds::default()
 		},
 	);
 	raft(
-		"shrink-3-3",
-		"three voters become one, three terms",
+		"shrink-writes",
+		"two voters whose writes take time become one",
 		Bounds {
+			voters: 2,
 			is_led: true,
 			terms: 3,
 			log: 3,
 			removes_down_to: 1,
+			restarts: 1,
+			writes: 2,
 			..Bounds::default()
 		},
 	);
 	raft(
 		"join",
-		"a learner joins a single voter and is promoted",
+		"a learner joins a single voter and is promoted; one restarts",
 		Bounds {
 			voters: 1,
 			is_led: true,
 			terms: 3,
-			log: 3,
+			log: 4,
 			joins_up_to: 2,
 			promotes: true,
+			restarts: 1,
 			..Bounds::default()
 		},
 	);
 	raft(
-		"join-restart",
-		"a learner joins and is promoted; one restarts",
+		"join-writes",
+		"the same with writes that take time",
 		Bounds {
 			voters: 1,
 			is_led: true,
@@ -261,6 +319,21 @@ pub fn all() -> Vec<Plan> {
 			joins_up_to: 2,
 			promotes: true,
 			restarts: 1,
+			writes: 2,
+			..Bounds::default()
+		},
+	);
+	raft(
+		"join-leave",
+		"a learner joins, is promoted, and either is removed",
+		Bounds {
+			voters: 1,
+			is_led: true,
+			terms: 3,
+			log: 5,
+			joins_up_to: 2,
+			promotes: true,
+			removes_down_to: 1,
 			..Bounds::default()
 		},
 	);
@@ -271,7 +344,7 @@ pub fn all() -> Vec<Plan> {
 			voters: 2,
 			learners: 1,
 			is_led: true,
-			terms: 2,
+			terms: 3,
 			log: 3,
 			promotes: true,
 			..Bounds::default()
@@ -291,15 +364,43 @@ pub fn all() -> Vec<Plan> {
 		},
 	);
 	raft(
+		"loss-join",
+		"a voter of two is lost, removed and replaced",
+		Bounds {
+			voters: 2,
+			is_led: true,
+			terms: 3,
+			log: 5,
+			removes_down_to: 1,
+			losses: 1,
+			joins_up_to: 2,
+			promotes: true,
+			..Bounds::default()
+		},
+	);
+	raft(
 		"calls-3",
 		"three voters that are removed, in a world of calls",
 		Bounds {
 			network: Network::Calls,
+			is_led: true,
 			terms: 4,
 			log: 4,
 			removes_down_to: 1,
-			commands: true,
 			restarts: 1,
+			..Bounds::default()
+		},
+	);
+	raft(
+		"calls-8",
+		"three voters and four terms, entry by entry, in a world of calls",
+		Bounds {
+			network: Network::Calls,
+			is_led: true,
+			terms: 4,
+			log: 3,
+			commands: true,
+			single_entries: true,
 			..Bounds::default()
 		},
 	);

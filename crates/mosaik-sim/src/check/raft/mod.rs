@@ -91,6 +91,8 @@ pub struct Bounds {
 	/// How many writes of a member are under way at most; 0: each is done as it
 	/// is begun.
 	pub writes: usize,
+	/// Whether a message, or a call, carries one entry at most.
+	pub single_entries: bool,
 	/// Whether the rules of configuration changes are judged, or only what comes
 	/// of breaking them.
 	pub judges_changes: bool,
@@ -117,6 +119,7 @@ impl Default for Bounds {
 			pre_votes: false,
 			steps_down: false,
 			writes: 0,
+			single_entries: false,
 			judges_changes: true,
 		}
 	}
@@ -155,11 +158,15 @@ impl RaftModel {
 	pub fn new(bounds: Bounds) -> Self {
 		let mut genesis = Config::founding((1..=bounds.voters + bounds.learners).map(node::info));
 		genesis.voters.retain(|id| id.get() <= bounds.voters);
-		let settings = Settings {
+		let mut settings = Settings {
 			election_jitter: 0,
 			quiesce_after: 0,
 			..Settings::default()
 		};
+		if bounds.single_entries {
+			// Smaller than any entry, and one entry is always sent.
+			settings.max_append_bytes = 1;
+		}
 		let nodes = Nodes::new(genesis, settings, bounds.writes == 0);
 		Self { bounds, nodes }
 	}
