@@ -40,7 +40,10 @@ pub enum EntryKind {
 pub struct Envelope {
 	/// The member that issued the command.
 	pub origin: MemberId,
-	/// The number of the command among those of its origin, from 1, without gaps.
+	/// The number of the command among those of its origin, from 1, without gaps;
+	/// a process that starts again with its storage goes on in a higher
+	/// [epoch](super::state::EPOCH_SHIFT), because it does not know what of its last
+	/// life may still arrive.
 	pub origin_seq: u64,
 	/// The command.
 	pub payload: Bytes,

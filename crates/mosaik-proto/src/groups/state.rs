@@ -9,11 +9,25 @@ use {
 		types::{FormationId, LogIndex, LogPos, MemberId, Seq},
 	},
 	serde::{Deserialize, Serialize},
-	std::{collections::BTreeMap, sync::Arc},
+	std::{
+		collections::{BTreeMap, BTreeSet},
+		sync::Arc,
+	},
 };
 
 /// How many runs of commands an origin's session remembers the indices of.
 const MAX_RUNS: usize = 8;
+
+/// The bits of an origin's number that count its commands; those above count the
+/// starts of its process.
+pub const EPOCH_SHIFT: u32 = 40;
+
+/// Whether the command numbered `next` may come right after the one numbered
+/// `last`: the next of the same start of its origin, or the first of a later one.
+pub const fn follows(last: u64, next: u64) -> bool {
+	let is_first = next & ((1 << EPOCH_SHIFT) - 1) == 1;
+	next == last.wrapping_add(1) || is_first && next >> EPOCH_SHIFT > last >> EPOCH_SHIFT
+}
 
 /// The fold of a log up to a position: equal logs have equal states.
 ///
@@ -34,6 +48,8 @@ pub struct LogState {
 	pub sessions: BTreeMap<MemberId, Session>,
 	/// Whether the formation goes on.
 	pub life: Life,
+	/// Where that changed last.
+	pub life_index: LogIndex,
 	/// The number of the last attempt to yield.
 	pub attempts: u64,
 }
@@ -63,7 +79,8 @@ pub enum Life {
 /// The commands of one member: they enter the log in order and without gaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Session {
-	/// The number of the last one.
+	/// The number of the last one, with the start of the process that it is from
+	/// above [`EPOCH_SHIFT`].
 	pub last: u64,
 	/// Where the latest of them are, oldest first.
 	runs: Vec<Run>,
@@ -132,8 +149,17 @@ impl LogState {
 			seq: 0,
 			sessions: BTreeMap::new(),
 			life: Life::Normal,
+			life_index: 0,
 			attempts: 0,
 		}
+	}
+
+	/// The state of a member that knows nothing yet.
+	pub fn blank() -> Self {
+		Self::genesis(Config {
+			voters: BTreeSet::new(),
+			members: BTreeMap::new(),
+		})
 	}
 
 	/// Takes in the next entry. Total: an entry that makes no sense changes
@@ -155,7 +181,12 @@ impl LogState {
 				self.established |= config.members.len() > 1;
 				self.sessions.retain(|member, _| config.contains(*member));
 			}
-			EntryKind::Formation(step) => self.live(*step),
+			EntryKind::Formation(step) => {
+				self.live(*step);
+				if !matches!(step, FormationEntry::Absorb { .. }) {
+					self.life_index = entry.pos.index;
+				}
+			}
 		}
 		self.seq = entry.seq_end;
 	}
@@ -228,8 +259,8 @@ impl LogState {
 				refused = Some(Inadmissible::Stranger(origin));
 				break;
 			}
-			if envelope.origin_seq > *last + 1 {
-				let expected = *last + 1;
+			if envelope.origin_seq > *last && !follows(*last, envelope.origin_seq) {
+				let expected = last.saturating_add(1);
 				refused = Some(Inadmissible::Gap { origin, expected });
 				break;
 			}
@@ -251,8 +282,10 @@ impl LogState {
 				fresh.len() - 1
 			});
 			let last = &mut fresh[at].1;
-			let is_next = envelope.origin_seq == *last + 1;
-			*last += u64::from(is_next);
+			let is_next = follows(*last, envelope.origin_seq);
+			if is_next {
+				*last = envelope.origin_seq;
+			}
 			is_next
 		});
 		Ok(before - batch.len())
@@ -286,6 +319,14 @@ pub struct Base {
 }
 
 impl Base {
+	/// Where a member begins that has to be told everything.
+	pub fn blank() -> Self {
+		Self {
+			pos: LogPos::default(),
+			state: LogState::blank(),
+		}
+	}
+
 	/// The beginning of a formation: the founders have the ids `1..=n`, so the
 	/// first entry that can add a member is the one after `n`.
 	pub fn genesis(config: Config) -> Self {

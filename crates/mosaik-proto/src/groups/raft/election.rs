@@ -265,6 +265,11 @@ impl Raft {
 		was_removed
 	}
 
+	/// Tells a member that it was removed, if it was and this is known here.
+	pub fn check_member(&mut self, member: MemberId) {
+		self.tell_removed(member);
+	}
+
 	pub(super) fn on_not_member(&mut self, config_index: LogIndex) {
 		let (known, _) = self.log.config_at(self.commit);
 		if !self.removed && config_index > known && config_index > self.id.get() {

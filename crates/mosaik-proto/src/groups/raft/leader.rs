@@ -6,6 +6,7 @@ use {
 		progress::{Mode, Progress},
 		quorum,
 		reads::Reads,
+		replicate::is_settled,
 	},
 	crate::groups::{
 		config::Config,
@@ -208,7 +209,7 @@ impl Raft {
 		let Some(progress) = leader.progress.get_mut(&member) else {
 			return;
 		};
-		if member.get() > commit {
+		if !is_settled(member, commit, &self.log.state().config) {
 			return;
 		}
 		progress.beat();

@@ -34,11 +34,13 @@ mod propose;
 pub mod quorum;
 mod reads;
 mod replicate;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use {
 	super::{
-		config::ConfigChange,
+		config::{Config, ConfigChange},
 		engine::{
 			ConfigError, CoreEvent, ElectionPolicy, Engine, Hint, PersistToken, Poison, Proposed,
 			ReadDone, ReadToken, Ready, RecoverError, Recovered, Refused, Rejected, RoleKind,
@@ -47,7 +49,7 @@ use {
 		entry::{Entry, Envelope, FormationEntry},
 		message::Msg,
 		settings::Settings,
-		state::LogState,
+		state::{Base, LogState},
 		types::{LogIndex, LogPos, MemberId, Term, Ticks},
 	},
 	election::Votes,
@@ -161,6 +163,46 @@ impl Raft {
 		Ok(raft)
 	}
 
+	/// The member that leads, if known.
+	pub const fn leader(&self) -> Option<MemberId> {
+		self.leader
+	}
+
+	/// Whether this member leads.
+	pub const fn leads(&self) -> bool {
+		matches!(self.role, Role::Leader(_))
+	}
+
+	/// The term.
+	pub const fn term(&self) -> Term {
+		self.term
+	}
+
+	/// What is committed, as far as this member knows.
+	pub const fn commit(&self) -> LogIndex {
+		self.commit
+	}
+
+	/// What is applied.
+	pub const fn applied(&self) -> LogIndex {
+		self.applied
+	}
+
+	/// Where the log begins.
+	pub const fn base(&self) -> &Base {
+		self.log.base()
+	}
+
+	/// Whether the group sleeps.
+	pub const fn is_quiesced(&self) -> bool {
+		self.quiesced
+	}
+
+	/// The latest configuration that is committed.
+	pub fn committed_config(&self) -> &Config {
+		self.log.config_at(self.commit).1
+	}
+
 	/// Follows in `term`, which may be a new one. Who led or stood no longer does.
 	fn follow(&mut self, term: Term, leader: Option<MemberId>) {
 		if term > self.term {
@@ -215,7 +257,9 @@ impl Raft {
 		}
 		self.commit = index;
 		let (config_index, config) = self.log.config_at(index);
-		if !self.removed && !config.contains(self.id) && !config.members.is_empty() {
+		// Configurations from before it was added do not have it either.
+		let was_added = index >= self.id.get() && !config.members.is_empty();
+		if !self.removed && was_added && !config.contains(self.id) {
 			self.removed = true;
 			self.out.events.push(CoreEvent::Removed { config_index });
 		}

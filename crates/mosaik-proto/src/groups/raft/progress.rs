@@ -24,6 +24,8 @@ pub(super) struct Progress {
 	/// What it was told is committed.
 	pub(super) sent_commit: LogIndex,
 	inflight: Inflight,
+	/// The oldest append that was under way at the last heartbeat.
+	oldest: Option<LogIndex>,
 }
 
 /// How a member is sent entries.
@@ -57,6 +59,7 @@ impl Progress {
 			sent_round: 0,
 			sent_commit: 0,
 			inflight: Inflight::new(),
+			oldest: None,
 		}
 	}
 
@@ -118,14 +121,18 @@ impl Progress {
 		self.mode = Mode::Probe { waiting: false };
 		self.next = self.matched + 1;
 		self.inflight = Inflight::new();
+		self.oldest = None;
 	}
 
-	/// A heartbeat is due: what was not answered since the last one is lost.
+	/// A heartbeat is due: an append that was under way at the last one and still
+	/// is, is lost. Answers to heartbeats say nothing of it.
 	pub(super) fn beat(&mut self) {
+		let oldest = self.inflight.oldest();
 		match &mut self.mode {
 			Mode::Probe { waiting } => *waiting = false,
-			Mode::Replicate if !self.inflight.is_empty() && !self.acked => self.probe(),
-			Mode::Replicate | Mode::Snapshot { .. } => {}
+			Mode::Replicate if oldest.is_some() && oldest == self.oldest => self.probe(),
+			Mode::Replicate => self.oldest = oldest,
+			Mode::Snapshot { .. } => {}
 		}
 		self.acked = false;
 	}
@@ -153,8 +160,8 @@ impl Inflight {
 		}
 	}
 
-	fn is_empty(&self) -> bool {
-		self.appends.is_empty()
+	fn oldest(&self) -> Option<LogIndex> {
+		self.appends.front().map(|(last, _)| *last)
 	}
 
 	fn is_full(&self, max: usize, max_bytes: usize) -> bool {

@@ -7,8 +7,9 @@ use {
 		progress::{Mode, Progress},
 	},
 	crate::groups::{
+		config::Config,
 		message::{Append, Beat, Msg, SnapshotOffer},
-		types::LogPos,
+		types::{LogIndex, LogPos, MemberId},
 	},
 };
 
@@ -22,9 +23,7 @@ impl Raft {
 		let (term, commit) = (self.term, self.commit);
 		let last = self.log.last().index;
 		for (&member, progress) in &mut leader.progress {
-			if member.get() > commit {
-				// It is a member when its entry is committed, not before: the id
-				// could yet be that of another one.
+			if !is_settled(member, commit, &self.log.state().config) {
 				continue;
 			}
 			let settings = &self.settings;
@@ -70,6 +69,14 @@ impl Raft {
 		}
 		self.confirm_reads();
 	}
+}
+
+/// Whether a member may be spoken to: when the entry that added it is known to be
+/// committed, not before, or its id could yet be that of another one. A voter was
+/// promoted after that; a leader that has just restarted may not know it by its
+/// commit index, and needs the voter to find out.
+pub(super) fn is_settled(member: MemberId, commit: LogIndex, config: &Config) -> bool {
+	member.get() <= commit || config.is_voter(member)
 }
 
 fn told(progress: &mut Progress, commit: u64, round: u64) {
