@@ -24,6 +24,19 @@ pub(super) fn outlines() -> Vec<Outline> {
 		),
 		(
 			"shrink-2",
+			"two voters become one",
+			Bounds {
+				voters: 2,
+				is_led: true,
+				terms: 3,
+				log: 4,
+				commands: true,
+				removes_down_to: 1,
+				..Bounds::default()
+			},
+		),
+		(
+			"shrink-2-restart",
 			"two voters become one; one restarts",
 			Bounds {
 				voters: 2,
@@ -37,38 +50,38 @@ pub(super) fn outlines() -> Vec<Outline> {
 			},
 		),
 		(
+			"shrink-2-writes",
+			"two voters whose writes take time become one",
+			Bounds {
+				voters: 2,
+				is_led: true,
+				terms: 2,
+				log: 2,
+				removes_down_to: 1,
+				restarts: 1,
+				writes: 2,
+				..Bounds::default()
+			},
+		),
+		(
 			"shrink-3",
 			"three voters become one, in two terms",
 			Bounds {
 				is_led: true,
 				terms: 2,
-				log: 4,
+				log: 3,
 				removes_down_to: 1,
 				..Bounds::default()
 			},
 		),
 		(
-			"shrink-3-3",
+			"shrink-3-terms",
 			"the same in three terms",
 			Bounds {
 				is_led: true,
 				terms: 3,
 				log: 3,
 				removes_down_to: 1,
-				..Bounds::default()
-			},
-		),
-		(
-			"shrink-writes",
-			"two voters whose writes take time become one",
-			Bounds {
-				voters: 2,
-				is_led: true,
-				terms: 2,
-				log: 3,
-				removes_down_to: 1,
-				restarts: 1,
-				writes: 2,
 				..Bounds::default()
 			},
 		),
@@ -92,7 +105,7 @@ pub(super) fn outlines() -> Vec<Outline> {
 			Bounds {
 				voters: 1,
 				is_led: true,
-				terms: 3,
+				terms: 2,
 				log: 3,
 				joins_up_to: 2,
 				promotes: true,
@@ -122,6 +135,19 @@ pub(super) fn outlines() -> Vec<Outline> {
 				voters: 2,
 				learners: 1,
 				is_led: true,
+				terms: 2,
+				log: 3,
+				promotes: true,
+				..Bounds::default()
+			},
+		),
+		(
+			"promote-terms",
+			"the same in three terms",
+			Bounds {
+				voters: 2,
+				learners: 1,
+				is_led: true,
 				terms: 3,
 				log: 3,
 				promotes: true,
@@ -131,6 +157,18 @@ pub(super) fn outlines() -> Vec<Outline> {
 		(
 			"loss",
 			"three voters, of whom one is lost and removed",
+			Bounds {
+				is_led: true,
+				terms: 2,
+				log: 2,
+				removes_down_to: 2,
+				losses: 1,
+				..Bounds::default()
+			},
+		),
+		(
+			"loss-log",
+			"the same with commands and a longer log",
 			Bounds {
 				is_led: true,
 				terms: 2,
@@ -148,7 +186,7 @@ pub(super) fn outlines() -> Vec<Outline> {
 				voters: 2,
 				is_led: true,
 				terms: 3,
-				log: 5,
+				log: 4,
 				removes_down_to: 1,
 				losses: 1,
 				joins_up_to: 2,
@@ -165,18 +203,17 @@ pub(super) fn outlines() -> Vec<Outline> {
 				terms: 4,
 				log: 4,
 				removes_down_to: 1,
-				restarts: 1,
 				..Bounds::default()
 			},
 		),
 		(
-			"calls-8",
+			"calls-entries",
 			"three voters and four terms, entry by entry, in a world of calls",
 			Bounds {
 				network: Network::Calls,
 				is_led: true,
 				terms: 4,
-				log: 3,
+				log: 2,
 				commands: true,
 				single_entries: true,
 				..Bounds::default()
@@ -204,7 +241,7 @@ pub(super) fn outlines() -> Vec<Outline> {
 				network: Network::Calls,
 				is_led: true,
 				terms: 3,
-				log: 3,
+				log: 2,
 				removes_down_to: 3,
 				promotes: true,
 				..Bounds::default()

@@ -10,6 +10,18 @@ pub(super) fn outlines() -> Vec<Outline> {
 			Bounds {
 				voters: 2,
 				terms: 3,
+				log: 2,
+				commands: true,
+				restarts: 1,
+				..Bounds::default()
+			},
+		),
+		(
+			"two-log",
+			"the same with a longer log",
+			Bounds {
+				voters: 2,
+				terms: 3,
 				log: 3,
 				commands: true,
 				restarts: 1,
@@ -23,7 +35,7 @@ pub(super) fn outlines() -> Vec<Outline> {
 				voters: 2,
 				is_led: true,
 				terms: 2,
-				log: 3,
+				log: 2,
 				commands: true,
 				restarts: 1,
 				writes: 2,
@@ -55,6 +67,17 @@ pub(super) fn outlines() -> Vec<Outline> {
 			"three voters, one of whom restarts",
 			Bounds {
 				is_led: true,
+				log: 2,
+				commands: true,
+				restarts: 1,
+				..Bounds::default()
+			},
+		),
+		(
+			"three-restart-log",
+			"the same with a longer log",
+			Bounds {
+				is_led: true,
 				log: 3,
 				commands: true,
 				restarts: 1,
@@ -62,12 +85,12 @@ pub(super) fn outlines() -> Vec<Outline> {
 			},
 		),
 		(
-			"three-restart-3",
-			"the same in three terms",
+			"three-restart-terms",
+			"three voters in three terms, one of whom restarts",
 			Bounds {
 				is_led: true,
 				terms: 3,
-				log: 2,
+				log: 1,
 				restarts: 1,
 				..Bounds::default()
 			},
@@ -98,6 +121,18 @@ pub(super) fn outlines() -> Vec<Outline> {
 		),
 		(
 			"pre-votes-2",
+			"two voters with pre-votes",
+			Bounds {
+				voters: 2,
+				terms: 3,
+				log: 2,
+				commands: true,
+				pre_votes: true,
+				..Bounds::default()
+			},
+		),
+		(
+			"pre-votes-restart",
 			"two voters with pre-votes, one of whom restarts",
 			Bounds {
 				voters: 2,
@@ -121,7 +156,20 @@ pub(super) fn outlines() -> Vec<Outline> {
 			},
 		),
 		(
-			"reads",
+			"reads-2",
+			"two voters and two strong reads",
+			Bounds {
+				voters: 2,
+				is_led: true,
+				terms: 2,
+				log: 2,
+				commands: true,
+				reads: 2,
+				..Bounds::default()
+			},
+		),
+		(
+			"reads-3",
 			"three voters and a strong read",
 			Bounds {
 				is_led: true,
@@ -132,12 +180,28 @@ pub(super) fn outlines() -> Vec<Outline> {
 			},
 		),
 		(
-			"resends",
-			"three voters and a command that is handed in again and again",
+			"reads-beats",
+			"two voters, two strong reads, heartbeats and a restart",
 			Bounds {
+				voters: 2,
+				is_led: true,
+				terms: 2,
+				log: 2,
+				commands: true,
+				reads: 2,
+				beats: true,
+				restarts: 1,
+				..Bounds::default()
+			},
+		),
+		(
+			"resends",
+			"two voters and a command that is handed in again and again",
+			Bounds {
+				voters: 2,
 				is_led: true,
 				terms: 3,
-				log: 2,
+				log: 3,
 				resends: true,
 				..Bounds::default()
 			},
@@ -151,21 +215,6 @@ pub(super) fn outlines() -> Vec<Outline> {
 				log: 2,
 				commands: true,
 				transfers: true,
-				..Bounds::default()
-			},
-		),
-		(
-			"reads-beats",
-			"two voters, two strong reads and heartbeats",
-			Bounds {
-				voters: 2,
-				is_led: true,
-				terms: 2,
-				log: 2,
-				commands: true,
-				reads: 2,
-				beats: true,
-				restarts: 1,
 				..Bounds::default()
 			},
 		),
