@@ -12,5 +12,8 @@
 
 pub mod check;
 pub mod discovery;
+pub mod groups;
 pub mod linearizability;
+pub mod lossy;
+pub mod replicas;
 pub mod world;

@@ -1,11 +1,14 @@
 //! Runs worlds from the command line.
 #![expect(clippy::print_stdout, reason = "this is a program")]
 
+mod cli;
+
 use {
 	clap::{Parser, Subcommand},
 	mosaik_sim::{
 		check::cli::Check,
 		discovery::scenarios::{SECOND, turmoil_in},
+		replicas::cli::Replicas,
 		world::Weather,
 	},
 	std::process::ExitCode,
@@ -41,14 +44,19 @@ enum World {
 		#[arg(long)]
 		trace: bool,
 	},
+	/// Nodes that find, join, merge and leave formations of a group.
+	Replicas(Replicas),
 	/// Explores everything that can happen to a few members.
 	Check(Check),
+	/// Members of a consensus group, on bad networks and disks.
+	Groups(cli::groups::Arguments),
+	/// The same with seeded bugs, each of which must be found.
+	#[cfg(mutants)]
+	Mutants(cli::mutants::Arguments),
 }
 
 fn main() -> ExitCode {
-	let (seed, seeds, nodes, time, dial_loss, trace) = match Arguments::parse().world {
-		World::Check(check) if check.run() => return ExitCode::SUCCESS,
-		World::Check(_) => return ExitCode::FAILURE,
+	match Arguments::parse().world {
 		World::Discovery {
 			seed,
 			seeds,
@@ -56,8 +64,23 @@ fn main() -> ExitCode {
 			time,
 			dial_loss,
 			trace,
-		} => (seed, seeds, nodes, time, dial_loss, trace),
-	};
+		} => discovery(seed, seeds, nodes, time, dial_loss, trace),
+		World::Check(check) => exit(check.run()),
+		World::Replicas(replicas) => exit(replicas.run()),
+		World::Groups(arguments) => cli::groups::main(&arguments),
+		#[cfg(mutants)]
+		World::Mutants(arguments) => cli::mutants::main(&arguments),
+	}
+}
+
+fn discovery(
+	seed: u64,
+	seeds: u64,
+	nodes: usize,
+	time: u32,
+	dial_loss: f64,
+	trace: bool,
+) -> ExitCode {
 	let mut failed = false;
 	for seed in seed..seed.saturating_add(seeds) {
 		let weather = Weather {
@@ -79,9 +102,13 @@ fn main() -> ExitCode {
 			);
 		}
 	}
-	if failed {
-		ExitCode::FAILURE
-	} else {
+	exit(!failed)
+}
+
+const fn exit(is_well: bool) -> ExitCode {
+	if is_well {
 		ExitCode::SUCCESS
+	} else {
+		ExitCode::FAILURE
 	}
 }

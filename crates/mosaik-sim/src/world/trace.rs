@@ -67,6 +67,20 @@ impl Trace {
 		}
 	}
 
+	/// Adds a line to what is kept for people, not to the hash: what it says follows
+	/// from [`numbers`](Self::numbers) that were added.
+	pub fn text(&mut self, micros: u64, line: fmt::Arguments<'_>) {
+		if let Some(kept) = &mut self.kept {
+			let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+			kept.push(format!("{seconds:>5}.{micros:06} {line}"));
+		}
+	}
+
+	/// Whether lines are kept.
+	pub const fn is_kept(&self) -> bool {
+		self.kept.is_some()
+	}
+
 	/// Adds numbers, to the hash only: for what happens too often to be read.
 	pub fn numbers(&mut self, numbers: [u64; 4]) {
 		for number in numbers {

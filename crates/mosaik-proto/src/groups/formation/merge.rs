@@ -231,12 +231,8 @@ impl Merge {
 		})
 	}
 
-	/// When to be asked again, while a merge is under way.
-	pub fn deadline(&self, patience: Patience) -> Option<Ticks> {
-		let ask = self
-			.asked_at
-			.map(|at| at.saturating_add(patience.ask_every));
-		self.until
-			.map(|until| ask.map_or(until, |ask| until.min(ask)))
+	/// Whether a merge is under way, or waits to be tried again.
+	pub fn is_active(&self, now: Ticks) -> bool {
+		self.until.is_some() || self.pause_until > now || !self.absorbing.is_empty()
 	}
 }

@@ -33,7 +33,8 @@ pub(super) struct Leader {
 	departing: Vec<(MemberId, LogIndex)>,
 	beat_at: Ticks,
 	quorum_at: Ticks,
-	idle_beats: u8,
+	/// How many heartbeats there were since something happened.
+	pub(super) idle_beats: u8,
 }
 
 impl Leader {

@@ -94,6 +94,19 @@ pub struct Raft {
 	out: Outbox,
 }
 
+/// How much waits in a member, all of it bounded: for those who check that.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+	/// Messages that wait for a write.
+	pub held: usize,
+	/// Writes under way.
+	pub writes: usize,
+	/// The most appends under way to one member.
+	pub inflight: usize,
+	/// Reads that are not answered.
+	pub reads: usize,
+}
+
 /// What a member does in its term.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Role {
@@ -203,6 +216,25 @@ impl Raft {
 		self.log.config_at(self.commit).1
 	}
 
+	/// How much waits in it.
+	pub fn load(&self) -> Load {
+		let (held, writes) = self.writes.load();
+		let Role::Leader(leader) = &self.role else {
+			return Load {
+				held,
+				writes,
+				..Load::default()
+			};
+		};
+		let inflight = leader.progress.values().map(progress::Progress::inflight);
+		Load {
+			held,
+			writes,
+			inflight: inflight.max().unwrap_or_default(),
+			reads: leader.reads.len(),
+		}
+	}
+
 	/// Follows in `term`, which may be a new one. Who led or stood no longer does.
 	fn follow(&mut self, term: Term, leader: Option<MemberId>) {
 		if term > self.term {
@@ -241,6 +273,7 @@ impl Raft {
 			self.election_at = None;
 			self.writes.discard();
 			self.out.send.clear();
+			self.out.fetch = None;
 			self.out.events.push(CoreEvent::Poisoned(poison));
 		}
 		StepError::Poisoned(poison)
@@ -265,16 +298,18 @@ impl Raft {
 		}
 	}
 
-	/// Something happened: a group that sleeps is awake again.
+	/// Something happened: a group that sleeps is awake again, and one that is awake
+	/// is not idle.
 	fn wake(&mut self) {
-		if !std::mem::take(&mut self.quiesced) {
-			return;
-		}
-		if let Role::Leader(leader) = &mut self.role {
-			leader.wake(self.now, &self.settings);
-		} else {
-			self.heard_at = Some(self.now);
-			self.reset_election_timer();
+		let slept = std::mem::take(&mut self.quiesced);
+		match &mut self.role {
+			Role::Leader(leader) if slept => leader.wake(self.now, &self.settings),
+			Role::Leader(leader) => leader.idle_beats = 0,
+			_ if slept => {
+				self.heard_at = Some(self.now);
+				self.reset_election_timer();
+			}
+			_ => {}
 		}
 	}
 
@@ -313,7 +348,7 @@ impl Engine for Raft {
 		}
 		if matches!(self.role, Role::Leader(_)) {
 			self.tick_leader();
-		} else if self.election_at.is_some_and(|at| at <= self.now) {
+		} else if !self.quiesced && self.election_at.is_some_and(|at| at <= self.now) {
 			self.on_election_timeout();
 		}
 	}

@@ -72,6 +72,11 @@ impl Progress {
 		}
 	}
 
+	/// How many appends are under way.
+	pub(super) fn inflight(&self) -> usize {
+		self.inflight.appends.len()
+	}
+
 	/// An append up to `last` was sent.
 	pub(super) fn sent(&mut self, last: LogIndex, bytes: usize) {
 		match &mut self.mode {
@@ -116,10 +121,14 @@ impl Progress {
 		expected
 	}
 
-	/// What was under way may be lost: begin again after what is known to match.
+	/// What was under way may be lost: begin again after what is known to match. A
+	/// probe goes on where it is: nothing is known to match yet, and it need not
+	/// begin with a snapshot for that.
 	pub(super) fn probe(&mut self) {
+		if !matches!(self.mode, Mode::Probe { .. }) {
+			self.next = self.matched + 1;
+		}
 		self.mode = Mode::Probe { waiting: false };
-		self.next = self.matched + 1;
 		self.inflight = Inflight::new();
 		self.oldest = None;
 	}

@@ -33,6 +33,10 @@ impl Reads {
 		self.waiting.is_empty() && self.asked.is_empty()
 	}
 
+	pub(super) fn len(&self) -> usize {
+		self.waiting.len() + self.asked.len()
+	}
+
 	/// The latest round.
 	pub(super) const fn round(&self) -> u64 {
 		self.round

@@ -54,13 +54,21 @@ impl Writes {
 		self.compact = Some(base);
 	}
 
-	pub(super) fn install(&mut self, install: Install) {
+	pub(super) fn install(&mut self, mut install: Install) {
 		if install.reset {
 			self.append_from = None;
 			self.under_way.iter_mut().for_each(|(_, last)| *last = 0);
 		}
+		// What an earlier one in the same write resets stays reset: all that came
+		// since is appended.
+		install.reset |= self.install.as_ref().is_some_and(|earlier| earlier.reset);
 		self.compact = None;
 		self.install = Some(install);
+	}
+
+	/// How many messages wait, and how many writes are under way.
+	pub(super) fn load(&self) -> (usize, usize) {
+		(self.held.len(), self.under_way.len())
 	}
 
 	/// Forgets what was not begun, and what was to be sent.
@@ -107,16 +115,24 @@ impl Writes {
 		(self.done < self.hard_state_in).then_some(self.hard_state_in)
 	}
 
-	fn hold(&mut self, token: PersistToken, to: MemberId, msg: Msg) {
-		if let Msg::AppendReply(reply) = &msg
-			&& let AppendOutcome::Matched(_) = reply.outcome
+	fn hold(&mut self, token: PersistToken, to: MemberId, mut msg: Msg) {
+		if let Msg::AppendReply(reply) = &mut msg
+			&& let AppendOutcome::Matched(index) = &mut reply.outcome
 		{
 			self.held.retain(|(held, member, msg)| {
 				let Msg::AppendReply(old) = msg else {
 					return true;
 				};
+				let AppendOutcome::Matched(earlier) = old.outcome else {
+					return true;
+				};
 				let replaced = *held == token && *member == to && old.term == reply.term;
-				!(replaced && matches!(old.outcome, AppendOutcome::Matched(_)))
+				if replaced {
+					// One of them may be the answer to a message that was overtaken.
+					*index = earlier.max(*index);
+					reply.round = old.round.max(reply.round);
+				}
+				!replaced
 			});
 		}
 		self.held.push_back((token, to, msg));
@@ -204,7 +220,8 @@ impl Raft {
 	/// that a restart does not begin behind it.
 	pub(super) fn take_apply(&mut self) -> Option<RangeInclusive<LogIndex>> {
 		let until = self.commit.min(self.log.persisted());
-		if until <= self.handed {
+		// What a poisoned member holds to be committed may be what is wrong.
+		if until <= self.handed || self.poisoned.is_some() {
 			return None;
 		}
 		let range = self.handed + 1..=until;

@@ -153,14 +153,13 @@ impl Replica {
 		let lost = member.leaderless_since.filter(|_| !member.is_quorum_lost);
 		let lost = lost.map(|since| since.saturating_add(self.settings.quorum_lost_after));
 		let config = &member.raft.log_state().config;
+		let has_seats = !seats::is_settled(config, member.max_voters);
 		let is_busy = self.leaving.is_some()
-			|| member.raft.leads() && !seats::is_settled(config, member.max_voters);
-		let merge = member.merge.deadline(self.settings.patience());
+			|| member.raft.leads() && (has_seats || member.merge.is_active(self.now));
 		[
 			member.raft.next_wakeup(),
 			member.requests.deadline(timeout),
 			member.reads.deadline(timeout),
-			merge.filter(|_| member.raft.leads()),
 			is_busy.then_some(member.duties_at),
 			member
 				.leaderless_since
@@ -428,7 +427,7 @@ impl Replica {
 		};
 		let config = &member.raft.log_state().config;
 		let is_early = self.now < since.saturating_add(self.settings.quorum_lost_after);
-		if is_early || member.is_quorum_lost || config.voters.is_empty() {
+		if is_early || member.is_quorum_lost {
 			return;
 		}
 		let in_reach = |id: &MemberId| {
@@ -439,8 +438,8 @@ impl Replica {
 			*id == member.identity.member || told.is_some_and(|told| told.nonce == info.nonce)
 		};
 		let reachable: Vec<MemberId> = config.voters.iter().copied().filter(in_reach).collect();
-		if reachable.len() >= config.majority() {
-			// They will elect somebody; if not, this is looked at again.
+		if config.voters.is_empty() || reachable.len() >= config.majority() {
+			// Nothing is known yet, or they will elect somebody; this is looked at again.
 			member.leaderless_since = Some(self.now);
 			return;
 		}

@@ -49,8 +49,16 @@ impl Replica {
 		}
 		match seeking.seeker.decide(self.now, self.seekers()) {
 			Decision::Wait(until) => until,
-			Decision::Found | Decision::Gather(_) => Some(self.now),
+			Decision::Found => Some(self.now),
+			// Unless this node is promised to another founder: it waits for that one.
+			Decision::Gather(_) => self.can_gather().then_some(self.now),
 		}
+	}
+
+	fn can_gather(&self) -> bool {
+		self.pledged
+			.0
+			.is_none_or(|pledge| pledge.founder == self.me)
 	}
 
 	/// The others who look for a formation.
@@ -91,7 +99,8 @@ impl Replica {
 			None => match seeking.seeker.decide(self.now, self.seekers()) {
 				Decision::Wait(_) => {}
 				Decision::Found => self.found(),
-				Decision::Gather(needed) => self.gather(needed),
+				Decision::Gather(needed) if self.can_gather() => self.gather(needed),
+				Decision::Gather(_) => {}
 			},
 		}
 	}
@@ -130,9 +139,7 @@ impl Replica {
 	/// Asks everybody who seeks for a pledge, this node included.
 	fn gather(&mut self, needed: usize) {
 		let formation = match self.pledged.0 {
-			Some(pledge) if pledge.founder == self.me => pledge.formation,
-			// Another one is founding with this node.
-			Some(_) => return,
+			Some(pledge) => pledge.formation,
 			None => FormationId(self.rng.random()),
 		};
 		let patience = self.settings.raft.election_timeout * 3;

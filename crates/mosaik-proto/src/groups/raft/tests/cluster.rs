@@ -315,7 +315,7 @@ fn payloads(entry: &Entry) -> Vec<Bytes> {
 }
 
 /// Does a write, in the order that it says.
-fn write_to(disk: &mut Recovered, write: Persist) {
+pub(super) fn write_to(disk: &mut Recovered, write: Persist) {
 	if let Some(hard_state) = write.hard_state {
 		disk.hard_state = hard_state;
 	}

@@ -4,8 +4,7 @@ use {
 	super::*,
 	crate::groups::{
 		config::{ConfigChange, InvalidChange},
-		engine::{ConfigError, Rejected, RoleKind},
-		entry::FormationEntry,
+		engine::{ConfigError, Rejected},
 	},
 };
 
@@ -379,26 +378,4 @@ fn a_new_member_can_lead_and_bring_in_others() {
 	cluster.crash(1);
 	cluster.run(1_000);
 	cluster.assert_equal();
-}
-
-#[test]
-fn nothing_follows_the_end_of_a_formation() {
-	let mut cluster = elected(3);
-	cluster
-		.node(1)
-		.raft
-		.propose_formation(FormationEntry::Close)
-		.unwrap();
-	cluster.pump(1);
-	cluster.settle();
-	let refused = refuse(&mut cluster, 1, ConfigChange::Remove(m(3)));
-	assert_eq!(refused, Rejected::NotPermitted.into());
-	let refused = cluster.try_propose(1).unwrap_err();
-	assert_eq!(refused.reason, Rejected::NotPermitted);
-	let again = cluster
-		.node(1)
-		.raft
-		.propose_formation(FormationEntry::Close);
-	assert_eq!(again, Err(Rejected::NotPermitted));
-	assert_eq!(cluster.raft(1).status().role, RoleKind::Leader);
 }

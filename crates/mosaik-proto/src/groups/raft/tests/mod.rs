@@ -7,15 +7,26 @@
 //! After every step the claims of §3.4 to §3.6 are checked on all members:
 //! one leader per term, equal logs up to equal entries, one state machine.
 
+mod check_quorum;
 mod claims;
 mod cluster;
 mod commit;
 mod configuration;
+mod conflicts;
 mod elections;
+mod flow_control;
+mod persistence;
+mod poison;
 mod policies;
+mod pre_vote;
+mod quiescence;
 mod reads;
+mod regressions;
 mod replication;
 mod script;
+mod sessions;
+mod snapshots;
+mod transfer;
 
 use {
 	super::Raft,
@@ -124,6 +135,9 @@ fn drain(raft: &mut Raft) -> Ready {
 			(Some(all), Some(more)) => Some(*all.start()..=*more.end()),
 			(all, more) => all.or(more),
 		};
+		if let Some(applied) = &all.apply {
+			raft.on_applied(*applied.end());
+		}
 		all.reads.extend(ready.reads);
 		all.fetch = ready.fetch.or(all.fetch);
 		all.events.extend(ready.events);
