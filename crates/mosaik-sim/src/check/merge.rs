@@ -15,7 +15,7 @@ use {
 		types::{FormationId, LogPos},
 	},
 	stateright::{Model, Property},
-	std::collections::BTreeSet,
+	std::{collections::BTreeSet, fmt},
 };
 
 /// The number of a formation.
@@ -56,7 +56,7 @@ pub enum Step {
 }
 
 /// The formations, and all that was ever said.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
 	/// What follows from their logs.
 	pub formations: Vec<Shared<LogState>>,
@@ -71,6 +71,13 @@ pub struct MergeModel {
 	pub formations: usize,
 	/// How often each may yield.
 	pub attempts: u64,
+}
+
+impl fmt::Debug for State {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		let mut formations = self.formations.iter().enumerate();
+		formations.try_for_each(|(at, state)| writeln!(f, "formation {at}: {:?}", state.life))
+	}
 }
 
 fn id(formation: Formation) -> FormationId {

@@ -1,8 +1,11 @@
 //! The configurations that are explored.
 
+mod changing;
+mod steady;
+
 use super::{
 	merge::MergeModel,
-	raft::{Bounds, Network, RaftModel},
+	raft::{Bounds, RaftModel},
 	run::{Limits, Report, explore},
 };
 
@@ -30,9 +33,21 @@ impl Plan {
 	/// Explores it.
 	pub fn run(&self, limits: Limits) -> Report {
 		match &self.world {
-			World::Raft(bounds) => explore(RaftModel::new(bounds.clone()), limits),
-			World::Merge(model) => explore(*model, limits),
+			World::Raft(bounds) => explore(|| RaftModel::new(bounds.clone()), limits),
+			World::Merge(model) => explore(|| *model, limits),
 		}
+	}
+}
+
+impl Plan {
+	/// The same, but what counts is only what comes of a change of configuration
+	/// that breaks a rule, not that it does.
+	#[must_use]
+	pub fn judging_outcomes(mut self) -> Self {
+		if let World::Raft(bounds) = &mut self.world {
+			bounds.judges_changes = false;
+		}
+		self
 	}
 }
 
@@ -41,313 +56,28 @@ pub fn find(name: &str) -> Option<Plan> {
 	all().into_iter().find(|plan| plan.name == name)
 }
 
-/// All of them, the small before the large.
+/// A plan for the members of one formation: its name, what it is about, its bounds.
+type Outline = (&'static str, &'static str, Bounds);
+
+/// All of them.
 pub fn all() -> Vec<Plan> {
-	let mut plans = Vec::new();
-	let mut raft = |name, about, bounds| {
-		plans.push(Plan {
-			name,
-			about,
-			world: World::Raft(bounds),
-		});
-	};
-	raft(
-		"two",
-		"two voters, one of whom restarts",
-		Bounds {
-			voters: 2,
-			terms: 3,
-			log: 3,
-			commands: true,
-			restarts: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"two-writes",
-		"two voters whose writes take time, one of whom restarts",
-		Bounds {
-			voters: 2,
-			terms: 2,
-			log: 2,
-			commands: true,
-			restarts: 1,
-			writes: 2,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"three",
-		"three voters from the beginning",
-		Bounds {
-			log: 2,
-			commands: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"three-led",
-		"three voters, the first of whom leads",
-		Bounds {
-			is_led: true,
-			log: 2,
-			commands: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"three-led-3",
-		"three voters, three terms",
-		Bounds {
-			is_led: true,
-			terms: 3,
-			log: 2,
-			commands: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"three-restart",
-		"three voters, one of whom restarts",
-		Bounds {
-			is_led: true,
-			log: 2,
-			commands: true,
-			restarts: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"three-writes",
-		"three voters whose writes take time, one of whom restarts",
-		Bounds {
-			is_led: true,
-			log: 2,
-			commands: true,
-			restarts: 1,
-			writes: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"three-beats",
-		"three voters with heartbeats and leaders that step down",
-		Bounds {
-			is_led: true,
-			log: 2,
-			commands: true,
-			beats: true,
-			steps_down: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"pre-votes-2",
-		"two voters with pre-votes",
-		Bounds {
-			voters: 2,
-			terms: 3,
-			log: 2,
-			commands: true,
-			pre_votes: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"pre-votes-3",
-		"three voters with pre-votes",
-		Bounds {
-			is_led: true,
-			log: 2,
-			commands: true,
-			pre_votes: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"reads",
-		"three voters and a strong read",
-		Bounds {
-			is_led: true,
-			log: 2,
-			commands: true,
-			reads: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"shrink-dead",
-		"two voters, of whom the second is dead",
-		Bounds {
-			voters: 2,
-			is_led: true,
-			dead: &[2],
-			terms: 3,
-			log: 4,
-			commands: true,
-			removes_down_to: 1,
-			restarts: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"shrink-2",
-		"two voters become one",
-		Bounds {
-			voters: 2,
-			is_led: true,
-			terms: 3,
-			log: 3,
-			commands: true,
-			removes_down_to: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"shrink-3",
-		"three voters become one",
-		Bounds {
-			is_led: true,
-			terms: 2,
-			log: 3,
-			removes_down_to: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"shrink-3-3",
-		"three voters become one, three terms",
-		Bounds {
-			is_led: true,
-			terms: 3,
-			log: 3,
-			removes_down_to: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"join",
-		"a learner joins a single voter and is promoted",
-		Bounds {
-			voters: 1,
-			is_led: true,
-			terms: 3,
-			log: 3,
-			joins_up_to: 2,
-			promotes: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"join-restart",
-		"a learner joins and is promoted; one restarts",
-		Bounds {
-			voters: 1,
-			is_led: true,
-			terms: 3,
-			log: 3,
-			joins_up_to: 2,
-			promotes: true,
-			restarts: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"promote",
-		"a learner of two voters is promoted",
-		Bounds {
-			voters: 2,
-			learners: 1,
-			is_led: true,
-			terms: 2,
-			log: 3,
-			promotes: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"loss",
-		"three voters, of whom one is lost and removed",
-		Bounds {
-			is_led: true,
-			terms: 2,
-			log: 3,
-			commands: true,
-			removes_down_to: 2,
-			losses: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"calls-3",
-		"three voters that are removed, in a world of calls",
-		Bounds {
-			network: Network::Calls,
-			terms: 4,
-			log: 4,
-			removes_down_to: 1,
-			commands: true,
-			restarts: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"calls-4",
-		"four voters that are removed, in a world of calls",
-		Bounds {
-			voters: 4,
-			network: Network::Calls,
-			is_led: true,
-			terms: 3,
-			log: 3,
-			removes_down_to: 1,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"calls-5",
-		"four voters and a learner, in a world of calls",
-		Bounds {
-			voters: 4,
-			learners: 1,
-			network: Network::Calls,
-			is_led: true,
-			terms: 3,
-			log: 3,
-			removes_down_to: 3,
-			promotes: true,
-			..Bounds::default()
-		},
-	);
-	raft(
-		"calls-join",
-		"up to three members that join one, in a world of calls",
-		Bounds {
-			voters: 1,
-			network: Network::Calls,
-			is_led: true,
-			terms: 3,
-			log: 7,
-			removes_down_to: 1,
-			promotes: true,
-			joins_up_to: 3,
-			..Bounds::default()
-		},
-	);
-	for (name, about, formations, attempts) in [
-		("merge-2", "two formations that yield to one another", 2, 3),
-		(
-			"merge-3",
-			"three formations that yield to one another",
-			3,
-			2,
-		),
-	] {
-		let world = World::Merge(MergeModel {
+	let formations = steady::outlines().into_iter().chain(changing::outlines());
+	let formations = formations.map(|(name, about, bounds)| Plan {
+		name,
+		about,
+		world: World::Raft(bounds),
+	});
+	let merge = |name, about, formations, attempts| Plan {
+		name,
+		about,
+		world: World::Merge(MergeModel {
 			formations,
 			attempts,
-		});
-		plans.push(Plan { name, about, world });
-	}
-	plans
+		}),
+	};
+	let merges = [
+		merge("merge-2", "two formations, three attempts each", 2, 3),
+		merge("merge-3", "three formations, two attempts each", 3, 2),
+	];
+	formations.chain(merges).collect()
 }

@@ -68,8 +68,27 @@ impl Report {
 	}
 }
 
-/// Explores all that is reachable, breadth first, until something is wrong.
-pub fn explore<M>(model: M, limits: Limits) -> Report
+/// Explores all that is reachable, breadth first, until something is wrong; then
+/// once more, to find the shortest way there.
+pub fn explore<M>(model: impl Fn() -> M, limits: Limits) -> Report
+where
+	M: Model + Send + Sync + 'static,
+	M::State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static,
+	M::Action: Clone + Debug + PartialEq,
+{
+	let report = explore_to(model(), limits, usize::MAX);
+	if report.violations.is_empty() {
+		return report;
+	}
+	let mut shorter = (2..=report.depth).map(|depth| explore_to(model(), limits, depth));
+	let shortest = shorter.find(|report| !report.violations.is_empty());
+	Report {
+		violations: shortest.map_or(report.violations, |shortest| shortest.violations),
+		..report
+	}
+}
+
+fn explore_to<M>(model: M, limits: Limits, depth: usize) -> Report
 where
 	M: Model + Send + Sync + 'static,
 	M::State: Clone + Debug + Hash + PartialEq + Send + Sync + 'static,
@@ -81,6 +100,7 @@ where
 		.threads(limits.threads)
 		.finish_when(HasDiscoveries::AnyFailures)
 		.target_state_count(limits.transitions)
+		.target_max_depth(depth)
 		.spawn_bfs()
 		.join();
 	let discoveries = checker.discoveries();

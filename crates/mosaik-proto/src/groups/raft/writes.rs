@@ -33,7 +33,8 @@ pub(super) struct Writes {
 	/// Where the log ends in each write under way.
 	under_way: VecDeque<(PersistToken, LogIndex)>,
 	/// What leaves when a write is done. A follower's acknowledgments replace one
-	/// another, so there is at most one per member, kind and write.
+	/// another, and what is there already is not there twice: a message that is
+	/// repeated while the disk stalls takes no further room.
 	held: VecDeque<(PersistToken, MemberId, Msg)>,
 }
 
@@ -135,7 +136,10 @@ impl Writes {
 				!replaced
 			});
 		}
-		self.held.push_back((token, to, msg));
+		let held = (token, to, msg);
+		if !self.held.contains(&held) {
+			self.held.push_back(held);
+		}
 	}
 }
 

@@ -76,10 +76,22 @@ impl RaftModel {
 		answered: bool,
 	) -> Option<()> {
 		let view = &state.node(from)?.view;
+		// What is committed there is not taken once more: it would be answered and
+		// the rest ignored.
+		let base = self.nodes.base().pos;
+		let other = &state.node(to)?.view;
+		let known = (other.commit - base.index) as usize;
+		let mut known = known.min(view.log.len());
+		let mut entries = &view.log[known..];
+		if self.bounds.single_entries {
+			let pairs = view.log.iter().zip(other.log.iter());
+			known = pairs.take_while(|(a, b)| a == b).count();
+			entries = view.log[known..].get(..1).unwrap_or_default();
+		}
 		let append = Append {
 			term: view.term,
-			prev: self.nodes.base().pos,
-			entries: view.log.to_vec(),
+			prev: known.checked_sub(1).map_or(base, |at| view.log[at].pos),
+			entries: entries.to_vec(),
 			commit: view.commit,
 			round: 0,
 		};

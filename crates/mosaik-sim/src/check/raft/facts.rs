@@ -35,13 +35,18 @@ pub enum Rule {
 	ConfigRules,
 	/// A strong read sees what was committed when it was asked.
 	StrongReads,
-	/// Nobody finds an invariant broken or refuses a message of a member.
+	/// A command is committed once, however often it was handed in.
+	Once,
+	/// No member has an id that another one had.
+	FreshIds,
+	/// Nobody finds an invariant broken, refuses a message of a member, or cannot
+	/// read what it wrote.
 	NoPoison,
 }
 
 impl Rule {
 	/// All of them, with what they are called.
-	pub const ALL: [(Self, &'static str); 9] = [
+	pub const ALL: [(Self, &'static str); 11] = [
 		(Self::ElectionSafety, "election safety"),
 		(Self::LogMatching, "log matching"),
 		(Self::LeaderCompleteness, "leader completeness"),
@@ -50,6 +55,8 @@ impl Rule {
 		(Self::OneVote, "one vote per member and term"),
 		(Self::ConfigRules, "rules of configuration changes"),
 		(Self::StrongReads, "strong reads"),
+		(Self::Once, "a command is committed once"),
+		(Self::FreshIds, "ids of members are fresh"),
 		(Self::NoPoison, "no poison"),
 	];
 }
@@ -145,7 +152,16 @@ impl Facts {
 		}
 	}
 
-	/// The leader `view` has appended a change of configuration.
+	/// A leader has appended a change of configuration. `is_known` tells the ids
+	/// that there are, or were.
+	pub fn joined(&mut self, before: &View, after: &View, is_known: impl Fn(MemberId) -> bool) {
+		let mut new = after.config.members.keys().copied();
+		if new.any(|id| !before.config.contains(id) && is_known(id)) {
+			self.broken.insert(Rule::FreshIds);
+		}
+	}
+
+	/// A leader has appended a change of configuration: were the rules kept?
 	pub fn changed(&mut self, before: &View, after: &View) {
 		let old: BTreeSet<_> = before.config.voters.iter().collect();
 		let new: BTreeSet<_> = after.config.voters.iter().collect();
@@ -205,6 +221,16 @@ impl Facts {
 				None => self.committed.push((entry.clone(), view.term)),
 			}
 		}
+		let mut once = BTreeSet::new();
+		for (entry, _) in &self.committed {
+			if let EntryKind::Commands(batch) = &entry.kind
+				&& !batch
+					.iter()
+					.all(|command| once.insert((command.origin, command.origin_seq)))
+			{
+				self.broken.insert(Rule::Once);
+			}
+		}
 	}
 
 	fn complete_leaders(&mut self, state: &State) {
@@ -231,5 +257,114 @@ impl Facts {
 	/// Equal facts are shared.
 	pub fn share(self) -> Shared<Self> {
 		Shared::new(self)
+	}
+}
+
+#[cfg(test)]
+mod tests {
+	use {
+		super::*,
+		crate::check::raft::{Bounds, RaftModel, node::Stimulus},
+		mosaik_proto::groups::{message::VoteReply, types::LogPos},
+		stateright::Model,
+		std::sync::Arc,
+	};
+
+	fn member(id: u64) -> MemberId {
+		MemberId::new(id).unwrap()
+	}
+
+	fn vote(from: u64, to: u64, term: Term) -> Packet {
+		Packet {
+			from: member(from),
+			to: member(to),
+			msg: Msg::VoteReply(VoteReply {
+				term,
+				granted: true,
+			}),
+		}
+	}
+
+	fn led() -> (RaftModel, State) {
+		let model = RaftModel::new(Bounds {
+			is_led: true,
+			..Bounds::default()
+		});
+		let state = model.init_states().remove(0);
+		(model, state)
+	}
+
+	fn noop(term: Term, index: LogIndex) -> Entry {
+		Entry {
+			pos: LogPos { term, index },
+			seq_end: 0,
+			kind: EntryKind::Noop,
+		}
+	}
+
+	#[test]
+	fn a_vote_for_two_is_seen_and_a_vote_for_one_twice_is_not() {
+		let mut facts = Facts::default();
+		facts.count_vote(&vote(1, 2, 1));
+		facts.count_vote(&vote(1, 2, 1));
+		facts.count_vote(&vote(1, 3, 2));
+		assert!(facts.broken.is_empty());
+		facts.count_vote(&vote(1, 3, 1));
+		assert!(facts.broken.contains(&Rule::OneVote));
+	}
+
+	#[test]
+	fn another_entry_at_a_committed_index_is_seen() {
+		let (_, state) = led();
+		let mut view = state.node(member(1)).unwrap().view.clone();
+		let mut facts = (*state.facts).clone();
+		facts.commit_log(&view, 3);
+		assert!(facts.broken.is_empty());
+		view.log = Arc::new([noop(2, 4)]);
+		facts.commit_log(&view, 3);
+		assert!(facts.broken.contains(&Rule::CommittedImmutable));
+	}
+
+	#[test]
+	fn a_leader_that_lacks_what_is_committed_is_seen() {
+		let (_, state) = led();
+		let mut facts = (*state.facts).clone();
+		facts.complete_leaders(&state);
+		assert!(facts.broken.is_empty());
+		facts.committed.push((noop(0, 5), 0));
+		facts.complete_leaders(&state);
+		assert!(facts.broken.contains(&Rule::LeaderCompleteness));
+	}
+
+	#[test]
+	fn a_second_leader_of_a_term_is_seen() {
+		let (model, mut state) = led();
+		let mut facts = (*state.facts).clone();
+		facts.leaders.insert(1, member(2));
+		state.facts = facts.share();
+		let state = model
+			.next_state(
+				&state,
+				crate::check::raft::Action::Member(member(1), Stimulus::Beat),
+			)
+			.unwrap();
+		assert!(state.facts.broken.contains(&Rule::ElectionSafety));
+	}
+
+	#[test]
+	fn two_voters_that_move_at_once_are_seen() {
+		let (_, state) = led();
+		let before = &state.node(member(1)).unwrap().view;
+		let mut after = before.clone();
+		let mut config = (*before.config).clone();
+		let mut facts = Facts::default();
+		config.voters.remove(&member(3));
+		after.config = Arc::new(config.clone());
+		facts.changed(before, &after);
+		assert!(facts.broken.is_empty());
+		config.voters.remove(&member(2));
+		after.config = Arc::new(config);
+		facts.changed(before, &after);
+		assert!(facts.broken.contains(&Rule::ConfigRules));
 	}
 }

@@ -7,6 +7,7 @@
 //!
 //! | file    | subject |
 //! |---------|---------|
+//! | `bounds` | what is explored |
 //! | `node`  | one member with its disk |
 //! | `state` | the formation, and which messages no longer matter |
 //! | `facts` | what was observed, and what must hold |
@@ -16,11 +17,14 @@
 //! Time does not exist: any timer can run out at any moment, which is more than
 //! any clocks could do. Snapshots are absent: no log is ever compacted.
 
+mod bounds;
 mod calls;
 pub mod facts;
 pub mod node;
 pub mod state;
 mod text;
+
+pub use bounds::{Bounds, Network};
 
 use {
 	super::shared::Shared,
@@ -36,91 +40,6 @@ use {
 	stateright::{Model, Property},
 	std::sync::Arc,
 };
-
-/// How members reach one another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
-	/// What was sent once can arrive at any later time, any number of times, in any
-	/// order, or never.
-	Repeating,
-	/// The same, but at most once.
-	Once,
-	/// Elections and the copying of a whole log are one step each, with whoever can
-	/// be reached; see `calls`.
-	Calls,
-}
-
-/// What is explored. Whatever is not bounded here is unbounded.
-#[derive(Clone, Debug)]
-pub struct Bounds {
-	/// How many founders vote; they have the ids from 1.
-	pub voters: u64,
-	/// How many founders do not vote; they have the ids after those.
-	pub learners: u64,
-	/// How members reach one another.
-	pub network: Network,
-	/// Whether the first member leads in term 1, with everything committed, at
-	/// first. As the voters are alike, nothing is lost by it.
-	pub is_led: bool,
-	/// Members that ended before everything else; counted by id.
-	pub dead: &'static [u64],
-	/// Nobody stands in a later term.
-	pub terms: Term,
-	/// Nobody proposes where the log after the genesis is this long.
-	pub log: LogIndex,
-	/// Whether clients hand in commands.
-	pub commands: bool,
-	/// How many members there can be, if learners join.
-	pub joins_up_to: usize,
-	/// Whether learners are promoted.
-	pub promotes: bool,
-	/// Down to how many voters members are removed, the leader included; 0: not.
-	pub removes_down_to: usize,
-	/// How often a process ends and starts again with its disk.
-	pub restarts: u8,
-	/// How often a process ends for ever.
-	pub losses: u8,
-	/// How many strong reads are asked.
-	pub reads: u64,
-	/// Whether heartbeats are due.
-	pub beats: bool,
-	/// Whether a pre-vote comes before a vote; otherwise every pre-vote is won.
-	pub pre_votes: bool,
-	/// Whether leaders step down for silence.
-	pub steps_down: bool,
-	/// How many writes of a member are under way at most; 0: each is done as it
-	/// is begun.
-	pub writes: usize,
-	/// Whether the rules of configuration changes are judged, or only what comes
-	/// of breaking them.
-	pub judges_changes: bool,
-}
-
-impl Default for Bounds {
-	fn default() -> Self {
-		Self {
-			voters: 3,
-			learners: 0,
-			network: Network::Repeating,
-			is_led: false,
-			dead: &[],
-			terms: 2,
-			log: 3,
-			commands: false,
-			joins_up_to: 0,
-			promotes: false,
-			removes_down_to: 0,
-			restarts: 0,
-			losses: 0,
-			reads: 0,
-			beats: false,
-			pre_votes: false,
-			steps_down: false,
-			writes: 0,
-			judges_changes: true,
-		}
-	}
-}
 
 /// What can happen.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,11 +74,15 @@ impl RaftModel {
 	pub fn new(bounds: Bounds) -> Self {
 		let mut genesis = Config::founding((1..=bounds.voters + bounds.learners).map(node::info));
 		genesis.voters.retain(|id| id.get() <= bounds.voters);
-		let settings = Settings {
+		let mut settings = Settings {
 			election_jitter: 0,
 			quiesce_after: 0,
 			..Settings::default()
 		};
+		if bounds.single_entries {
+			// Smaller than any entry, and one entry is always sent.
+			settings.max_append_bytes = 1;
+		}
 		let nodes = Nodes::new(genesis, settings, bounds.writes == 0);
 		Self { bounds, nodes }
 	}
@@ -189,10 +112,12 @@ impl RaftModel {
 		}
 		state.set(id, Some(outcome.node.clone()));
 		facts.observe(id, &node.view, &outcome, state, self.base());
-		if let Stimulus::Change(_) = what
-			&& self.bounds.judges_changes
-		{
-			facts.changed(&node.view, &outcome.node.view);
+		if let Stimulus::Change(_) = what {
+			let (before, after) = (&node.view, &outcome.node.view);
+			facts.joined(before, after, |id| state.knows(id));
+			if self.bounds.judges_changes {
+				facts.changed(before, after);
+			}
 		}
 		self.admit(state, &facts);
 		state.facts = facts.share();
@@ -248,6 +173,13 @@ impl RaftModel {
 		if leads && is_free {
 			if bounds.commands && self.has_room(view.last.index) {
 				add(Stimulus::Propose);
+			}
+			if bounds.resends && self.has_room(view.last.index) {
+				add(Stimulus::Resend);
+			}
+			if bounds.transfers {
+				let others = view.config.voters.iter().filter(|to| **to != id);
+				others.for_each(|to| add(Stimulus::Transfer(*to)));
 			}
 			if bounds.beats {
 				add(Stimulus::Beat);
@@ -376,13 +308,15 @@ impl Model for RaftModel {
 			Property::always(Rule::ALL[6].1, |_, state: &State| holds(state, 6)),
 			Property::always(Rule::ALL[7].1, |_, state: &State| holds(state, 7)),
 			Property::always(Rule::ALL[8].1, |_, state: &State| holds(state, 8)),
+			Property::always(Rule::ALL[9].1, |_, state: &State| holds(state, 9)),
+			Property::always(Rule::ALL[10].1, |_, state: &State| holds(state, 10)),
 			Property::sometimes("a leader is elected", |model: &Self, state: &State| {
 				let led = Term::from(model.bounds.is_led);
 				state.facts.leaders.keys().any(|term| *term > led)
 			}),
 		];
 		let bounds = &self.bounds;
-		if bounds.commands {
+		if bounds.commands || bounds.resends {
 			properties.push(Property::sometimes(
 				"a command is committed",
 				|_, state: &State| {

@@ -6,7 +6,10 @@ use {
 		SecretKey,
 		groups::{
 			Config, ConfigChange, Engine, MemberInfo, Raft, Settings,
-			engine::{HardState, Persist, PersistToken, ReadDone, ReadToken, Recovered, RoleKind},
+			engine::{
+				HardState, Persist, PersistToken, ReadDone, ReadToken, RecoverError, Recovered,
+				RoleKind,
+			},
 			entry::{Entry, Envelope},
 			message::Msg,
 			state::Base,
@@ -44,8 +47,12 @@ pub enum Stimulus {
 	Beat,
 	/// Nobody answered the leader for an election timeout.
 	StepDown,
-	/// A client hands in a command.
+	/// A client hands in a new command.
 	Propose,
+	/// A client hands in its only command, which others may have been handed.
+	Resend,
+	/// It is to hand leadership over.
+	Transfer(MemberId),
 	/// A client asks for a strong read.
 	Read(ReadToken),
 	/// The configuration is to change.
@@ -153,7 +160,8 @@ pub struct Outcome {
 	pub applied: Vec<Entry>,
 	/// Which reads it answered.
 	pub reads: Vec<ReadDone>,
-	/// Why it refused a message, as that of a member that breaks the protocol.
+	/// Why it refused a message, as that of a member that breaks the protocol, or
+	/// its disk.
 	pub refused: Option<String>,
 }
 
@@ -182,6 +190,14 @@ pub fn info(n: u64) -> MemberInfo {
 	}
 }
 
+fn command(origin: MemberId, origin_seq: u64) -> Envelope {
+	Envelope {
+		origin,
+		origin_seq,
+		payload: Default::default(),
+	}
+}
+
 impl Nodes {
 	/// Members that begin after `genesis`.
 	pub fn new(genesis: Config, settings: Settings, atomic: bool) -> Self {
@@ -202,18 +218,19 @@ impl Nodes {
 	/// A member that begins with nothing but the genesis.
 	pub fn fresh(&self, id: MemberId) -> Shared<Node> {
 		let raft = self.recover(id, &Disk::default());
+		let raft = raft.expect("an empty disk can be read");
 		self.finish(id, raft, Disk::default(), VecDeque::new(), None)
 			.node
 			.clone()
 	}
 
-	fn recover(&self, id: MemberId, disk: &Disk) -> Raft {
+	fn recover(&self, id: MemberId, disk: &Disk) -> Result<Raft, RecoverError> {
 		let recovered = Recovered {
 			hard_state: disk.hard_state,
 			base: self.base.clone(),
 			entries: disk.entries.clone(),
 		};
-		Raft::new(id, self.settings.clone(), recovered, 0).expect("what a member wrote it can read")
+		Raft::new(id, self.settings.clone(), recovered, 0)
 	}
 
 	/// What `node` does, `None` if nothing can happen to it so.
@@ -253,13 +270,14 @@ impl Nodes {
 			Stimulus::StepDown => raft.expire_quorum(),
 			Stimulus::Propose => {
 				let session = raft.log_state().sessions.get(&id);
-				let command = Envelope {
-					origin: id,
-					origin_seq: session.map_or(1, |session| session.last + 1),
-					payload: Default::default(),
-				};
-				raft.propose(vec![command]).ok()?;
+				let next = session.map_or(1, |session| session.last + 1);
+				raft.propose(vec![command(id, next)]).ok()?;
 			}
+			Stimulus::Resend => {
+				let first = MemberId::new(1)?;
+				raft.propose(vec![command(first, 1)]).ok()?;
+			}
+			Stimulus::Transfer(to) => raft.transfer_leader(*to).ok()?,
 			Stimulus::Read(token) => raft.read_index(*token).ok()?,
 			Stimulus::Change(change) => {
 				let change = match change {
@@ -278,7 +296,10 @@ impl Nodes {
 				raft.on_persisted(PersistToken(1));
 			}
 			Stimulus::Restart => {
-				raft = self.recover(id, &disk);
+				match self.recover(id, &disk) {
+					Ok(recovered) => raft = recovered,
+					Err(error) => refused = Some(error.to_string()),
+				}
 				writes.clear();
 			}
 		}

@@ -24,6 +24,8 @@ pub(super) fn action(action: &Action) -> String {
 			Stimulus::Beat => format!("{id} sends heartbeats"),
 			Stimulus::StepDown => format!("{id} steps down"),
 			Stimulus::Propose => format!("{id} is handed a command"),
+			Stimulus::Resend => format!("{id} is handed the command"),
+			Stimulus::Transfer(to) => format!("{id} hands leadership to {to}"),
 			Stimulus::Read(token) => format!("{id} is asked for read {}", token.0),
 			Stimulus::Change(Change::Add) => format!("{id} adds a learner"),
 			Stimulus::Change(Change::Promote(member)) => format!("{id} promotes {member}"),

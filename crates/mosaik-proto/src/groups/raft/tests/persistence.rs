@@ -59,6 +59,20 @@ fn a_candidate_asks_when_its_own_vote_is_written_and_counts_it_then() {
 	assert_eq!(raft.status().role, RoleKind::Leader);
 }
 
+/// Links repeat messages, and disks stall: what waits for a write must not grow
+/// with every repetition.
+#[test]
+fn a_request_that_is_repeated_while_a_write_is_under_way_is_answered_once() {
+	let mut raft = alone(1, 3, &[]);
+	raft.step(m(2), vote(1, at(0, 3))).unwrap();
+	let (_, token) = take(&mut raft);
+	for _ in 0..3 {
+		raft.step(m(2), vote(1, at(0, 3))).unwrap();
+	}
+	raft.on_persisted(token.unwrap());
+	assert_eq!(votes(&take(&mut raft).0), [(2, 1, true)]);
+}
+
 #[test]
 fn an_acknowledgment_leaves_when_the_entries_are_written() {
 	let mut raft = alone(1, 3, &[1]);
