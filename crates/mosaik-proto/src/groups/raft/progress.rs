@@ -24,6 +24,9 @@ pub(super) struct Progress {
 	/// What it was told is committed.
 	pub(super) sent_commit: LogIndex,
 	inflight: Inflight,
+	/// Whether something was under way at the last heartbeat, and nothing of it was
+	/// acknowledged since.
+	stuck: bool,
 }
 
 /// How a member is sent entries.
@@ -57,6 +60,7 @@ impl Progress {
 			sent_round: 0,
 			sent_commit: 0,
 			inflight: Inflight::new(),
+			stuck: false,
 		}
 	}
 
@@ -91,7 +95,9 @@ impl Progress {
 		let news = index > self.matched;
 		self.matched = self.matched.max(index);
 		self.next = self.next.max(self.matched + 1);
-		self.inflight.free_up_to(index);
+		if self.inflight.free_up_to(index) {
+			self.stuck = false;
+		}
 		match self.mode {
 			Mode::Probe { .. } => self.mode = Mode::Replicate,
 			Mode::Snapshot { index, .. } if self.matched >= index => {
@@ -125,13 +131,16 @@ impl Progress {
 		self.inflight = Inflight::new();
 	}
 
-	/// A heartbeat is due: what was not answered since the last one is lost.
+	/// A heartbeat is due: what was under way at the last one and was not
+	/// acknowledged since is lost, or its acknowledgment is. That the member answers
+	/// heartbeats says nothing about it.
 	pub(super) fn beat(&mut self) {
 		match &mut self.mode {
 			Mode::Probe { waiting } => *waiting = false,
-			Mode::Replicate if !self.inflight.is_empty() && !self.acked => self.probe(),
+			Mode::Replicate if self.stuck => self.probe(),
 			Mode::Replicate | Mode::Snapshot { .. } => {}
 		}
+		self.stuck = !self.inflight.is_empty();
 		self.acked = false;
 	}
 
@@ -171,12 +180,15 @@ impl Inflight {
 		self.bytes += bytes;
 	}
 
-	fn free_up_to(&mut self, index: LogIndex) {
+	/// Returns whether there were any.
+	fn free_up_to(&mut self, index: LogIndex) -> bool {
+		let before = self.appends.len();
 		while let Some(&(last, bytes)) = self.appends.front()
 			&& last <= index
 		{
 			self.appends.pop_front();
 			self.bytes -= bytes;
 		}
+		self.appends.len() < before
 	}
 }
