@@ -120,6 +120,11 @@ impl Member {
 		self.seat.as_ref()
 	}
 
+	/// The lifetime of its storage.
+	pub const fn nonce(&self) -> Nonce {
+		self.nonce
+	}
+
 	/// Takes so long to apply an entry from now on.
 	pub const fn set_slowness(&mut self, micros: u64) {
 		self.slowness = micros;
