@@ -504,7 +504,11 @@ impl<'a> Run<'a> {
 						// Who gives up a formation without a quorum cannot know what it
 						// had; that it was lost was told before.
 						let is_lost = self.quorum_lost.contains(&formation);
-						let discarded = if is_lost { Some(1..=u64::MAX) } else { discarded };
+						let discarded = if is_lost {
+							Some(1..=u64::MAX)
+						} else {
+							discarded
+						};
 						self.clients.superseded(formation, into, discarded);
 					}
 					Event::QuorumLost { formation, .. } => {
