@@ -627,7 +627,10 @@ impl<'a> Run<'a> {
 			.collect();
 		for formation in &formations {
 			let is_alive = living.contains(formation) && !self.quorum_lost.contains(formation);
-			if is_alive || self.destroyed.contains(formation) {
+			if !living.contains(formation) && self.destroyed.contains(formation) {
+				// It went with the memory of those who had it; nobody is left to tell.
+				self.clients.quorum_lost(*formation);
+			} else if is_alive || self.destroyed.contains(formation) {
 				let values: Vec<u64> = self.agreement.values(*formation).collect();
 				self.clients.survives(*formation, values.into_iter());
 			}

@@ -127,7 +127,8 @@ pub enum Output {
 		/// Which.
 		range: RangeInclusive<LogIndex>,
 	},
-	/// Fetch a snapshot, from this node or from any that has it.
+	/// Fetch a snapshot, from this node or from any that has it. Where the log of
+	/// whoever offers it begins before the first command, that is an empty machine.
 	Fetch {
 		/// For whom.
 		of: Identity,
