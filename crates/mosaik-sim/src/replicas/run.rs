@@ -355,7 +355,7 @@ impl<'a> Run<'a> {
 	/// in, a majority without it is intact and within reach of whoever looks at it.
 	fn can_forget(&self, node: Node) -> bool {
 		let peer = self.directory.peers[node];
-		let nodes = 0..self.plan.nodes.len();
+		let mut nodes = 0..self.plan.nodes.len();
 		let is_harmless = |viewer: Node, config: &Config| {
 			let voters = config
 				.voters
@@ -375,7 +375,7 @@ impl<'a> Run<'a> {
 			});
 			left.count() >= config.majority()
 		};
-		nodes.filter(|viewer| *viewer != node).all(|viewer| {
+		nodes.all(|viewer| {
 			let engine = self
 				.world
 				.process(viewer)
@@ -571,9 +571,11 @@ impl<'a> Run<'a> {
 	/// Whether all that is left are formations without a quorum, which was surfaced.
 	fn is_lost(&self) -> bool {
 		let nodes = 0..self.plan.nodes.len();
-		let mut formations = nodes.filter_map(|node| self.formation(node)).peekable();
-		formations.peek().is_some()
-			&& formations.all(|formation| self.quorum_lost.contains(&formation))
+		let hosts = nodes.filter_map(|node| self.world.process(node));
+		let mut members = hosts
+			.filter(|host| host.replica.engine().is_some())
+			.peekable();
+		members.peek().is_some() && members.all(|host| host.replica.has_lost_quorum())
 	}
 
 	fn is_settled(&self) -> bool {
@@ -601,15 +603,23 @@ impl<'a> Run<'a> {
 		let formations: BTreeMap<FormationId, Node> = (0..self.plan.nodes.len())
 			.filter_map(|node| Some((self.formation(node)?, node)))
 			.collect();
-		let mut conflicts = std::mem::take(&mut self.conflicts);
-		conflicts.retain(|(a, b)| formations.contains_key(a) && formations.contains_key(b));
-		let is_lost = |formation: &FormationId| self.quorum_lost.contains(formation);
-		let mut yields: Vec<_> = conflicts.iter().copied().collect();
+		let lost: BTreeSet<FormationId> = (0..self.plan.nodes.len())
+			.filter(|node| {
+				self.world
+					.process(*node)
+					.is_some_and(|host| host.replica.has_lost_quorum())
+			})
+			.filter_map(|node| self.formation(node))
+			.collect();
+		let is_lost = |formation: &FormationId| lost.contains(formation);
+		let is_open = |(a, b): &&(FormationId, FormationId)| {
+			formations.contains_key(a) && formations.contains_key(b)
+		};
+		let mut yields: Vec<_> = self.conflicts.iter().filter(is_open).copied().collect();
 		if let Some(into) = formations.keys().find(|formation| !is_lost(formation)) {
 			let lost = formations.keys().filter(|formation| is_lost(formation));
 			yields.extend(lost.map(|lost| (*lost, *into)));
 		}
-		self.conflicts = conflicts;
 		for (own, into) in yields {
 			for node in 0..self.plan.nodes.len() {
 				if self.formation(node) == Some(own) {

@@ -6,7 +6,7 @@ use {
 		groups::{
 			config::MAX_MEMBERS,
 			formation::info::{FormationInfo, Info},
-			types::FormationId,
+			types::{FormationId, MemberId},
 		},
 	},
 	std::collections::{BTreeMap, BTreeSet},
@@ -69,6 +69,14 @@ impl Bonds {
 	pub(super) fn formations(&self) -> impl Iterator<Item = (PeerId, &FormationInfo)> + Clone {
 		self.infos()
 			.filter_map(|(peer, info)| Some((peer, info.formation()?)))
+	}
+
+	/// The node that says it is this member.
+	pub(super) fn peer_of(&self, formation: FormationId, member: MemberId) -> Option<PeerId> {
+		let mut members = self.formations();
+		members
+			.find(|(_, info)| info.formation == formation && info.member == member)
+			.map(|(peer, _)| peer)
 	}
 
 	/// Whom to ask about a formation: who leads it, if it is in reach, or any member.

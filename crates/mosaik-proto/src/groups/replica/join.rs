@@ -160,8 +160,12 @@ impl Replica {
 			nonce,
 			starts: 0,
 		};
+		let hard_state = HardState {
+			term: base.pos.term,
+			vote: None,
+		};
 		let recovered = Recovered {
-			hard_state: HardState::default(),
+			hard_state,
 			base,
 			entries: Vec::new(),
 		};

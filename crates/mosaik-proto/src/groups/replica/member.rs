@@ -236,7 +236,7 @@ impl Replica {
 			&& let Phase::Member(member) = &self.phase
 			&& let Some(from) = member
 				.peer_of(fetch.from)
-				.or_else(|| self.bonds.contact(of.formation))
+				.or_else(|| self.bonds.peer_of(of.formation, fetch.from))
 		{
 			let pos = fetch.pos;
 			self.out.push_back(Output::Fetch { of, from, pos });
@@ -256,12 +256,7 @@ impl Replica {
 			..
 		} = member.identity;
 		// Who was removed, or is not known here yet, is found by what it told.
-		let told = || {
-			let mut members = self.bonds.formations();
-			members
-				.find(|(_, info)| info.formation == formation && info.member == to)
-				.map(|(peer, _)| peer)
-		};
+		let told = || self.bonds.peer_of(formation, to);
 		if let Some(peer) = member.peer_of(to).or_else(told) {
 			let frame = Frame {
 				formation,
@@ -351,8 +346,14 @@ impl Replica {
 		};
 		let of = member.identity;
 		let formation = of.formation;
+		let is_voter = member.raft.log_state().config.is_voter(of.member);
 		if self.leaving.is_some() {
 			self.start_over(of);
+			return true;
+		}
+		if is_voter {
+			// It closed the formation to leave it, and was stopped before it was gone.
+			self.supersede(of, None, Outcome::Superseded);
 			return true;
 		}
 		if !std::mem::replace(&mut member.is_close_told, true) {

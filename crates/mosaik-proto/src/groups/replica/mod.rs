@@ -223,6 +223,12 @@ impl Replica {
 		}
 	}
 
+	/// Whether so many voters are out of reach that nothing can be committed, as told
+	/// by [`Event::QuorumLost`].
+	pub fn has_lost_quorum(&self) -> bool {
+		matches!(&self.phase, Phase::Member(member) if member.is_quorum_lost)
+	}
+
 	/// The entries to apply, after an [`Output::Apply`].
 	pub fn entries(&self, range: RangeInclusive<LogIndex>) -> impl Iterator<Item = &Entry> {
 		let engine = self.engine().map(|(_, raft)| raft.entries(range));

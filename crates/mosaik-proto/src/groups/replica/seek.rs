@@ -188,6 +188,10 @@ impl Replica {
 		} else if founder != self.me {
 			let granted = false;
 			self.send(founder, Message::Pledged { formation, granted });
+			if let Some(pledge) = self.pledged.0 {
+				// Perhaps that founding came to nothing, and the news was lost.
+				self.repeat_pledge(pledge.founder);
+			}
 		}
 	}
 
