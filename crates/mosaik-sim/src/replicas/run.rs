@@ -469,6 +469,10 @@ impl<'a> Run<'a> {
 						EntryKind::Formation(FormationEntry::Dissolve { into, .. }) => {
 							self.chains.dissolved(of.formation, *into)?;
 						}
+						EntryKind::Formation(FormationEntry::Close) => {
+							// Its last user took it along.
+							self.destroyed.insert(of.formation);
+						}
 						_ => {}
 					}
 				}
@@ -540,8 +544,10 @@ impl<'a> Run<'a> {
 			self.start(node)?;
 		}
 		self.refresh();
-		let end = self.world.now() + CALM;
-		while !self.is_settled() {
+		let begun = self.world.now();
+		let end = begun + CALM;
+		// What looks lost may only be slow, half of the time.
+		while !self.is_settled() || self.is_lost() && self.world.now() < begun + CALM / 2 {
 			if self.world.now() >= end {
 				return Err(format!("convergence: {}", self.standing()));
 			}

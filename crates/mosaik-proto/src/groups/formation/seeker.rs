@@ -21,6 +21,7 @@ pub struct Seeker {
 	preference: LeadershipPreference,
 	delay: Ticks,
 	since: Ticks,
+	pause: Ticks,
 }
 
 /// What to do about it.
@@ -49,12 +50,14 @@ impl Seeker {
 			preference,
 			delay: delay.saturating_mul(preference.factor()),
 			since: now,
+			pause: 0,
 		}
 	}
 
-	/// Begins to wait anew.
-	pub const fn restart(&mut self, now: Ticks) {
+	/// Begins to wait anew; whoever is not the first waits `pause` longer.
+	pub const fn restart(&mut self, now: Ticks, pause: Ticks) {
 		self.since = now;
+		self.pause = pause;
 	}
 
 	/// What to do, if these others look as well and nobody belongs to a formation.
@@ -78,8 +81,12 @@ impl Seeker {
 			|| eligible
 				.clone()
 				.all(|(peer, preference)| own < (preference.class(), peer));
-		let rounds = if is_first { 1 } else { 2 };
-		let at = self.since.saturating_add(self.delay.saturating_mul(rounds));
+		let wait = if is_first {
+			self.delay
+		} else {
+			self.delay * 2 + self.pause
+		};
+		let at = self.since.saturating_add(wait);
 		if now < at {
 			return Decision::Wait(Some(at));
 		}

@@ -51,6 +51,14 @@ impl Replica {
 		if joining.ask_at > self.now {
 			return;
 		}
+		if let Some(best) = self.best_formation()
+			&& best != formation
+		{
+			return self.join(best);
+		}
+		let Phase::Joining(joining) = &mut self.phase else {
+			return;
+		};
 		joining.ask_at = self.now.saturating_add(self.settings.raft.heartbeat * 2);
 		let (nonce, preference) = (self.nonce, self.settings.preference);
 		let join = Message::Join {

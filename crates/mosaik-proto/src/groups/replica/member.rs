@@ -49,6 +49,8 @@ pub(super) struct Member {
 	/// When this node asks whether it still is a member.
 	check_at: Ticks,
 	pub(super) is_quorum_lost: bool,
+	/// There was no leader for so long already, although a majority is in reach.
+	is_quorum_doubted: bool,
 	is_online: bool,
 	is_close_told: bool,
 	conflict_told: Option<FormationId>,
@@ -90,6 +92,7 @@ impl Member {
 			leaderless_since: Some(now),
 			check_at: now.saturating_add(settings.raft.election_timeout),
 			is_quorum_lost: false,
+			is_quorum_doubted: false,
 			is_online: false,
 			is_close_told: false,
 			conflict_told: None,
@@ -286,6 +289,7 @@ impl Replica {
 				member.leaderless_since = leader.is_none().then_some(self.now);
 				member.check_at = self.now.saturating_add(self.settings.raft.election_timeout);
 				let peer = leader.and_then(|leader| member.peer_of(leader));
+				member.is_quorum_doubted &= leader.is_none();
 				let is_restored = leader.is_some() && std::mem::take(&mut member.is_quorum_lost);
 				let formation = member.identity.formation;
 				self.event(Event::Leader { term, leader: peer });
@@ -315,6 +319,7 @@ impl Replica {
 			state.life_index <= member.raft.commit() && state.life_index <= member.raft.applied();
 		match state.life {
 			Life::Dissolved { into } if is_applied => {
+				self.remember_end(formation, Some(into));
 				// What is not in the log never will be.
 				self.supersede(of, Some(into), Outcome::Superseded);
 				return true;
@@ -374,7 +379,6 @@ impl Replica {
 	/// that did not begin to take effect end with `outcome`.
 	pub(super) fn supersede(&mut self, of: Identity, into: Option<FormationId>, outcome: Outcome) {
 		let formation = of.formation;
-		self.remember_end(formation, into);
 		self.end_requests(outcome);
 		let Phase::Member(member) = &self.phase else {
 			return;
@@ -439,8 +443,10 @@ impl Replica {
 			*id == member.identity.member || told.is_some_and(|told| told.nonce == info.nonce)
 		};
 		let reachable: Vec<MemberId> = config.voters.iter().copied().filter(in_reach).collect();
-		if !config.voters.is_empty() && reachable.len() >= config.majority() {
-			// They will elect somebody; if not, this is looked at again.
+		let is_in_reach = !config.voters.is_empty() && reachable.len() >= config.majority();
+		if is_in_reach && !std::mem::replace(&mut member.is_quorum_doubted, true) {
+			// They will elect somebody. If they do not, they cannot: one may have a
+			// configuration that the others have not.
 			member.leaderless_since = Some(self.now);
 			return;
 		}

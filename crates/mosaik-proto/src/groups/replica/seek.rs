@@ -70,9 +70,9 @@ impl Replica {
 		seeking.map(|(peer, info)| (peer, info.preference))
 	}
 
-	/// The formation to join, of those that can be seen: the one that others will
-	/// yield to.
-	fn best_formation(&self) -> Option<FormationId> {
+	/// The formation to join, of those that can be seen: one that has a leader who
+	/// can admit, and of those the one that others will yield to.
+	pub(super) fn best_formation(&self) -> Option<FormationId> {
 		let seen = self.bonds.formations().map(|(_, info)| info);
 		let alive = seen.filter(|info| !self.has_ended(info.formation));
 		alive
@@ -91,9 +91,7 @@ impl Replica {
 		match &seeking.gathering {
 			Some(gathering) if gathering.until() <= self.now => {
 				self.give_up_gathering();
-				if let Phase::Seeking(seeking) = &mut self.phase {
-					seeking.seeker.restart(self.now);
-				}
+				self.wait_anew();
 			}
 			Some(_) => {}
 			None => match seeking.seeker.decide(self.now, self.seekers()) {
@@ -102,6 +100,15 @@ impl Replica {
 				Decision::Gather(needed) if self.can_gather() => self.gather(needed),
 				Decision::Gather(_) => {}
 			},
+		}
+	}
+
+	/// Waits anew before founding, for a time that differs from node to node: else
+	/// the same nodes would be promised to one another again and again.
+	fn wait_anew(&mut self) {
+		let pause = self.rng.random_range(0..=4 * self.settings.bootstrap_delay);
+		if let Phase::Seeking(seeking) = &mut self.phase {
+			seeking.seeker.restart(self.now, pause);
 		}
 	}
 
@@ -296,6 +303,9 @@ impl Replica {
 			let nonce = self.nonce;
 			let pledge = None;
 			self.write(WriteKind::Pledge { nonce, pledge }, Waiting::Nothing);
+			if founder != self.me {
+				self.wait_anew();
+			}
 		}
 	}
 
