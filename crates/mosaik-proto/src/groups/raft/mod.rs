@@ -244,8 +244,10 @@ impl Raft {
 			return;
 		}
 		self.commit = index;
+		// What came before this member was added says nothing about it.
+		let was_added = self.id.get() <= index;
 		let (config_index, config) = self.log.config_at(index);
-		if !self.removed && !config.contains(self.id) && !config.members.is_empty() {
+		if !self.removed && was_added && !config.contains(self.id) {
 			self.removed = true;
 			self.out.events.push(CoreEvent::Removed { config_index });
 		}
