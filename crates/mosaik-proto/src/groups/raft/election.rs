@@ -79,10 +79,22 @@ impl Raft {
 		self.heard_at = None;
 		if !self.may_stand() || self.policy == ElectionPolicy::Never {
 			self.set_leader(None);
-			self.election_at = None;
-			return;
+			self.reset_election_timer();
+			return self.ask_for_leader();
 		}
 		self.stand_for_pre_vote();
+	}
+
+	/// Asks the voters whether anybody leads, where this member cannot stand: a
+	/// leader that sleeps wakes and shows itself, and whoever knows that this member
+	/// was removed says so. A pre-vote promises nothing, and nobody counts these.
+	fn ask_for_leader(&mut self) {
+		let request = VoteRequest {
+			term: self.term + 1,
+			last: self.log.last(),
+			transfer: false,
+		};
+		self.ask_voters(&Msg::PreVote(request));
 	}
 
 	/// Whether this member may stand for election: a voter, also one whose removal is
