@@ -98,11 +98,11 @@ impl Raft {
 	}
 
 	/// Whether this member may stand for election: a voter, also one whose removal is
-	/// in its log and not committed. Without it the entry may have no majority
-	/// (dissertation §4.2.2 and figure 4.6). It does not count itself.
+	/// in its log and not known to be committed. Without it the entry may have no
+	/// majority (dissertation §4.2.2 and figure 4.6). It does not count itself.
 	fn may_stand(&self) -> bool {
-		let (_, committed) = self.log.config_at(self.commit);
-		self.is_voter() || committed.is_voter(self.id)
+		let mut configs = self.log.configs_from(self.commit);
+		configs.any(|config| config.is_voter(self.id))
 	}
 
 	/// The leader is said to be gone: stand soon, but not all at once.

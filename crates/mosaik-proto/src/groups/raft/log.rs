@@ -146,6 +146,13 @@ impl Log {
 		)
 	}
 
+	/// The configuration at `index` and all after it.
+	pub(super) fn configs_from(&self, index: LogIndex) -> impl Iterator<Item = &Arc<Config>> {
+		let after = self.configs.iter().filter(move |(at, _)| *at > index);
+		let (_, at) = self.config_at(index);
+		std::iter::once(at).chain(after.map(|(_, config)| config))
+	}
+
 	/// Appends the entry that follows.
 	pub(super) fn push(&mut self, entry: Entry) {
 		debug_assert_eq!(
