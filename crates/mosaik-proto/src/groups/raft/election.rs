@@ -79,19 +79,30 @@ impl Raft {
 		self.heard_at = None;
 		if !self.may_stand() || self.policy == ElectionPolicy::Never {
 			self.set_leader(None);
-			self.election_at = None;
-			return;
+			self.reset_election_timer();
+			return self.ask_for_leader();
 		}
 		self.stand_for_pre_vote();
 	}
 
-	/// Whether this member may stand: it votes, or it did until a configuration that
-	/// may not be committed. If nobody else has that entry, nobody else can win, so it
-	/// is needed until it is (dissertation §4.2.2); its own vote does not count then.
+	/// Asks the voters whether anybody leads, where this member cannot stand: a
+	/// leader that sleeps wakes and shows itself, and whoever knows that this member
+	/// was removed says so. A pre-vote promises nothing, and nobody counts these.
+	fn ask_for_leader(&mut self) {
+		let request = VoteRequest {
+			term: self.term + 1,
+			last: self.log.last(),
+			transfer: false,
+		};
+		self.ask_voters(&Msg::PreVote(request));
+	}
+
+	/// Whether this member may stand for election: a voter, also one whose removal is
+	/// in its log and not known to be committed. Without it the entry may have no
+	/// majority (dissertation §4.2.2 and figure 4.6). It does not count itself.
 	fn may_stand(&self) -> bool {
-		self.log
-			.configs_from(self.commit)
-			.any(|config| config.is_voter(self.id))
+		let mut configs = self.log.configs_from(self.commit);
+		configs.any(|config| config.is_voter(self.id))
 	}
 
 	/// The leader is said to be gone: stand soon, but not all at once.

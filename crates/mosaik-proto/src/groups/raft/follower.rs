@@ -233,7 +233,7 @@ impl Raft {
 			return;
 		}
 		self.fetching = None;
-		if let Some(leader) = self.leader {
+		if let Some(leader) = self.leader.filter(|leader| *leader != self.id) {
 			let term = self.term;
 			self.send(leader, Msg::SnapshotFailed { term, pos });
 		}

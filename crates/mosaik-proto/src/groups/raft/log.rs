@@ -152,10 +152,10 @@ impl Log {
 	}
 
 	/// The configuration at `index` and all after it.
-	pub(super) fn configs_from(&self, index: LogIndex) -> impl Iterator<Item = &Config> {
-		let (from, config) = self.config_at(index);
-		let later = self.configs.iter().filter(move |(at, _)| *at > from);
-		std::iter::once(&**config).chain(later.map(|(_, config)| &**config))
+	pub(super) fn configs_from(&self, index: LogIndex) -> impl Iterator<Item = &Arc<Config>> {
+		let after = self.configs.iter().filter(move |(at, _)| *at > index);
+		let (_, at) = self.config_at(index);
+		std::iter::once(at).chain(after.map(|(_, config)| config))
 	}
 
 	/// Appends the entry that follows.

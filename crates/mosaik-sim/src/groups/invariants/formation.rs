@@ -8,7 +8,10 @@ use {
 		one_vote::OneVote, promises, state_machine::StateMachine, strong_reads::StrongReads,
 		votes_counted::VotesCounted,
 	},
-	crate::groups::{disk::MemberDisk, note::Note},
+	crate::groups::{
+		disk::{Identity, MemberDisk},
+		note::Note,
+	},
 	mosaik_proto::groups::{
 		Engine,
 		engine::{RoleKind, Status},
@@ -128,7 +131,11 @@ impl Formation {
 			self.votes.note(member, note)?;
 			self.monotonic.note(member, note);
 		}
-		self.votes.on_disk(member, view.disk.hard_state)?;
+		// Before its first write is done, the disk is that of who it was before.
+		let is_own = |identity: Identity| identity.member == member;
+		if view.disk.identity.is_some_and(is_own) {
+			self.votes.on_disk(member, view.disk.hard_state)?;
+		}
 		self.check_log(view, before.as_ref(), notes)?;
 		let led = before
 			.is_some_and(|before| before.role == RoleKind::Leader && before.term == status.term);

@@ -75,6 +75,8 @@ pub struct Member {
 	node: Node,
 	nonce: Nonce,
 	seat: Option<Seat>,
+	/// Writes under way of seats that are over, before all others.
+	orphans: usize,
 	/// When to ask again to be admitted.
 	join_at: Ticks,
 	now: Ticks,
@@ -94,6 +96,7 @@ impl Member {
 			node,
 			nonce: Nonce::from(u128::from(seed) << 64 | u128::from(!seed)),
 			seat: None,
+			orphans: 0,
 			join_at: 0,
 			now: 0,
 			dice: seed,
@@ -175,8 +178,8 @@ impl Member {
 	/// A member that was removed forgets its storage and comes back as somebody
 	/// else; not before it was looked at for the last time.
 	fn bury(&mut self) {
-		if self.seat.as_ref().is_some_and(|seat| seat.is_over) {
-			self.seat = None;
+		if let Some(seat) = self.seat.take_if(|seat| seat.is_over) {
+			self.orphans += seat.writes_under_way();
 			self.nonce = Nonce::from(u128::from(self.roll()) << 64 | u128::from(self.node as u64));
 			self.join_at = self.now;
 			self.notes.push(Note::Ended);
@@ -217,6 +220,7 @@ impl Process for Member {
 					seat.receive(&setup, from, message, effects, notes);
 				});
 			}
+			Input::Written if self.orphans > 0 => self.orphans -= 1,
 			Input::Written => {
 				self.act(now, effects, |seat, effects, _| {
 					seat.on_written(&setup, effects)

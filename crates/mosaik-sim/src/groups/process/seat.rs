@@ -126,6 +126,10 @@ impl Seat {
 		effects.push(Effect::Write(Write::Issue(number, value)));
 	}
 
+	pub(super) fn writes_under_way(&self) -> usize {
+		self.writes.len()
+	}
+
 	pub(super) fn on_written(&mut self, setup: &Setup, effects: &mut Effects) {
 		match self.writes.pop_front() {
 			Some(UnderWay::Core(token)) => self.raft.on_persisted(token),
