@@ -77,12 +77,20 @@ impl Raft {
 	/// The leader has been silent for too long.
 	pub(super) fn on_election_timeout(&mut self) {
 		self.heard_at = None;
-		if !self.is_voter() || self.policy == ElectionPolicy::Never {
+		if !self.may_stand() || self.policy == ElectionPolicy::Never {
 			self.set_leader(None);
 			self.election_at = None;
 			return;
 		}
 		self.stand_for_pre_vote();
+	}
+
+	/// Whether this member votes, or may have to lead once more until its removal is
+	/// committed: nobody else may have the entry that says so (§4.2.2). It does not
+	/// count its own vote then.
+	fn may_stand(&self) -> bool {
+		let (_, committed) = self.log.config_at(self.commit);
+		self.is_voter() || !self.removed && committed.is_voter(self.id)
 	}
 
 	/// The leader is said to be gone: stand soon, but not all at once.
