@@ -318,6 +318,43 @@ fn a_leader_of_two_that_removes_itself_can_die_once_the_other_has_the_entry() {
 	assert_eq!(cluster.raft(2).commit, pos.index);
 }
 
+/// §4.2.2, figure 4.6: "a server that is not part of its own latest configuration
+/// should still start new elections, as it might still be needed until the Cnew entry
+/// is committed". "It does not count its own vote in elections unless it is part of
+/// its latest configuration."
+#[test]
+fn a_member_whose_removal_only_itself_knows_of_stands_without_its_own_vote() {
+	for n in [2, 4] {
+		let mut cluster = elected(n);
+		cluster
+			.node(1)
+			.raft
+			.propose_config(ConfigChange::Remove(m(1)))
+			.unwrap();
+		cluster.pump(1);
+		cluster.crash(1);
+		// Of two the other one cannot win without it; of four two others must do.
+		let dead: Vec<u64> = (4..=n).collect();
+		dead.iter().for_each(|&id| cluster.crash(id));
+		cluster.restart(1);
+		cluster.run(20_000);
+		let leader = cluster.leader().expect("there is a leader");
+		assert_ne!(leader, 1);
+		assert!(cluster.raft(1).removed);
+		let pos = cluster.propose(leader);
+		cluster.settle();
+		assert_eq!(cluster.raft(leader).commit, pos.index);
+	}
+	let mut disk = disk(2, &[]);
+	let mut config = (*disk.base.state.config).clone();
+	config.voters.remove(&m(1));
+	let kind = EntryKind::Config(config.into());
+	disk.entries.push(Entry { kind, ..noop(0, 3) });
+	let mut raft = Raft::new(m(1), settings(), disk, 0).unwrap();
+	assert_eq!(time_out(&mut raft), [(m(2), pre_vote(1, at(0, 3)))]);
+	assert_eq!(raft.term, 0, "its own vote is none");
+}
+
 /// §4.2.3: servers that are not in Cnew "would time out and start new elections";
 /// they are told, and depose nobody.
 #[test]

@@ -8,6 +8,7 @@
 //! one leader per term, equal logs up to equal entries, one state machine.
 
 mod arbitrary;
+mod chaos;
 mod check_quorum;
 mod claims;
 mod cluster;
