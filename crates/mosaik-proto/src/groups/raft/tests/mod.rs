@@ -25,6 +25,7 @@ mod pre_vote;
 mod quiescence;
 mod reads;
 mod regressions;
+mod removal;
 mod replication;
 mod robustness;
 mod script;
