@@ -17,6 +17,7 @@ mod configuration;
 mod conflicts;
 mod elections;
 mod flow_control;
+mod formation;
 mod models;
 mod persistence;
 mod poison;
