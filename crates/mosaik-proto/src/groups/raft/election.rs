@@ -102,7 +102,7 @@ impl Raft {
 	/// majority (dissertation §4.2.2 and figure 4.6). It does not count itself.
 	fn may_stand(&self) -> bool {
 		let mut configs = self.log.configs_from(self.commit);
-		configs.any(|config| config.is_voter(self.id))
+		!self.removed && configs.any(|config| config.is_voter(self.id))
 	}
 
 	/// The leader is said to be gone: stand soon, but not all at once.

@@ -8,6 +8,7 @@
 //! one leader per term, equal logs up to equal entries, one state machine.
 
 mod arbitrary;
+mod chaos;
 mod check_quorum;
 mod claims;
 mod cluster;
@@ -16,6 +17,7 @@ mod configuration;
 mod conflicts;
 mod elections;
 mod flow_control;
+mod formation;
 mod models;
 mod persistence;
 mod poison;
@@ -24,6 +26,7 @@ mod pre_vote;
 mod quiescence;
 mod reads;
 mod regressions;
+mod removal;
 mod replication;
 mod robustness;
 mod script;
