@@ -6,7 +6,7 @@ use {
 		config::{Config, ConfigChange, InvalidChange},
 		entry::{Entry, EntryKind, Envelope, FormationEntry},
 		mutants::mutant,
-		types::{FormationId, LogIndex, LogPos, MemberId, Seq},
+		types::{FormationId, LogIndex, LogPos, MAX_NUMBER, MemberId, Seq},
 	},
 	serde::{Deserialize, Serialize},
 	std::{
@@ -100,16 +100,16 @@ impl Session {
 	pub fn seq_of(&self, origin_seq: u64) -> Option<Seq> {
 		let run =
 			self.runs.iter().rev().find(|run| {
-				run.origin_seq <= origin_seq && origin_seq < run.origin_seq + run.length
+				run.origin_seq <= origin_seq && origin_seq - run.origin_seq < run.length
 			})?;
-		Some(run.seq + (origin_seq - run.origin_seq))
+		Some(run.seq.saturating_add(origin_seq - run.origin_seq))
 	}
 
 	fn push(&mut self, origin_seq: u64, seq: Seq) {
 		self.last = self.last.max(origin_seq);
 		if let Some(run) = self.runs.last_mut()
-			&& run.origin_seq + run.length == origin_seq
-			&& run.seq + run.length == seq
+			&& run.origin_seq.checked_add(run.length) == Some(origin_seq)
+			&& run.seq.checked_add(run.length) == Some(seq)
 		{
 			run.length += 1;
 			return;
@@ -170,7 +170,7 @@ impl LogState {
 			EntryKind::Commands(batch) => {
 				let mut seq = self.seq;
 				for envelope in batch.iter() {
-					seq += 1;
+					seq = seq.saturating_add(1);
 					let session = self.sessions.entry(envelope.origin).or_default();
 					session.push(envelope.origin_seq, seq);
 				}
@@ -325,6 +325,22 @@ impl Base {
 			pos: LogPos::default(),
 			state: LogState::blank(),
 		}
+	}
+
+	/// What holds of every snapshot, whatever log it is of.
+	pub fn is_plausible(&self) -> bool {
+		let state = &self.state;
+		let is_plausible = |session: &Session| {
+			let runs = session.runs.iter();
+			let mut numbers = runs.flat_map(|run| [run.origin_seq, run.seq, run.length]);
+			session.last <= MAX_NUMBER && numbers.all(|number| number <= MAX_NUMBER)
+		};
+		self.pos.is_plausible()
+			&& state.config.is_valid()
+			&& state.config_index <= self.pos.index
+			&& state.seq <= MAX_NUMBER
+			&& state.attempts <= MAX_NUMBER
+			&& state.sessions.values().all(is_plausible)
 	}
 
 	/// The beginning of a formation: the founders have the ids `1..=n`, so the

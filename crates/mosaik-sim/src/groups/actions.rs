@@ -21,6 +21,8 @@ use {
 #[derive(Clone, Debug)]
 pub(super) enum Later {
 	Restart(Node),
+	/// A node notices that another one can be reached, or no longer can.
+	Notice(Node, Node, bool),
 	Mend(u64),
 	Calm(Weather),
 }
@@ -45,8 +47,12 @@ impl Sim {
 
 	/// Ends everything now.
 	pub(super) fn end_all(&mut self) -> Check {
-		while let Some((_, later)) = self.later.pop_first() {
+		for later in std::mem::take(&mut self.later).into_values() {
 			self.end_one(later)?;
+		}
+		// The last word is that everybody can be reached.
+		for node in 0..self.world.len() {
+			self.let_notice(node, true);
 		}
 		Ok(())
 	}
@@ -58,8 +64,10 @@ impl Sim {
 					self.stats.restarts += 1;
 					self.say(format_args!("{node} starts"));
 					self.start(node)?;
+					self.let_notice(node, true);
 				}
 			}
+			Later::Notice(at, other, is_up) => self.notice(at, other, is_up)?,
 			Later::Mend(cut) => {
 				self.cuts.remove(&cut);
 				self.world.heal();
@@ -229,6 +237,7 @@ impl Sim {
 				..MemberDisk::default()
 			};
 		}
+		self.let_notice(node, false);
 		self.then(down, Later::Restart(node));
 	}
 
@@ -236,13 +245,21 @@ impl Sim {
 	/// of its voters has its disk, apart from one of them.
 	pub(super) fn is_intact(&self, config: &Config, without: Option<Node>) -> bool {
 		let has_disk = |voter: &&MemberId| {
-			(0..self.world.len()).any(|node| {
-				let identity = match self.world.process(node) {
-					Some(process) => process.seat().map(|seat| seat.identity),
-					None => self.world.disk(node).identity,
-				};
-				Some(node) != without && identity.is_some_and(|known| known.member == **voter)
-			})
+			let Some(info) = config.members.get(voter) else {
+				return false;
+			};
+			let Some(node) = self.setup.node_of(&info.peer) else {
+				return false;
+			};
+			let nonce = match self.world.process(node) {
+				Some(process) => process.seat().map(|seat| seat.identity.nonce),
+				None => self
+					.world
+					.disk(node)
+					.identity
+					.map(|identity| identity.nonce),
+			};
+			Some(node) != without && nonce == Some(info.nonce)
 		};
 		config.voters.iter().filter(has_disk).count() * 2 > config.voters.len()
 	}
@@ -301,28 +318,80 @@ impl Sim {
 		let Some(node) = self.find(who) else {
 			return Ok(());
 		};
+		let seat = self.world.process(node).and_then(Member::seat);
+		let Some(status) = seat.map(|seat| seat.raft.status()) else {
+			return Ok(());
+		};
+		let config = &status.config;
+		let learners: Vec<MemberId> = config.learners().map(|(id, _)| id).collect();
+		let whom = match change {
+			Change::Promote => pick(learners.into_iter(), dice),
+			Change::RemoveLeader => Some(status.id),
+			Change::Remove | Change::Update => pick(config.members.keys().copied(), dice),
+		};
+		let Some(whom) = whom else {
+			return Ok(());
+		};
+		let change = match (change, config.members.get(&whom)) {
+			(Change::Promote, _) => ConfigChange::Promote(whom),
+			(Change::Update, Some(info)) => ConfigChange::Update(whom, info.clone()),
+			_ => ConfigChange::Remove(whom),
+		};
+		// What would leave too few of those that have their storage ends the story:
+		// once in a while it may.
+		let next = change.apply(config, status.last.index + 1);
+		let is_safe = next.is_ok_and(|next| {
+			let mut members = status.progress.iter();
+			let joined = members.any(|(id, progress)| *id == whom && progress.matched > 0);
+			let is_there = !matches!(change, ConfigChange::Promote(_)) || joined;
+			is_there && self.is_intact(&next, None)
+		});
+		if !is_safe && dice >> 32 & 0xff != 0 {
+			return Ok(());
+		}
 		self.world.with(node, |member, now, effects| {
 			member.act(now, effects, |seat, _, _| {
-				let status = seat.raft.status();
-				let config = &status.config;
-				let learners = config.learners().map(|(id, _)| id);
-				let whom = match change {
-					Change::Promote => pick(learners.collect::<Vec<_>>().into_iter(), dice),
-					Change::RemoveLeader => Some(status.id),
-					Change::Remove | Change::Update => pick(config.members.keys().copied(), dice),
-				};
-				let Some(whom) = whom else {
-					return;
-				};
-				let change = match (change, config.members.get(&whom)) {
-					(Change::Promote, _) => ConfigChange::Promote(whom),
-					(Change::Update, Some(info)) => ConfigChange::Update(whom, info.clone()),
-					_ => ConfigChange::Remove(whom),
-				};
 				let _ = seat.raft.propose_config(change);
 			})
 		});
 		self.look(node)
+	}
+
+	/// The driver of a node notices that it can reach another one, or no longer can.
+	fn notice(&mut self, at: Node, other: Node, is_up: bool) -> Check {
+		if self.world.is_paused(at) {
+			self.then(100_000, Later::Notice(at, other, is_up));
+			return Ok(());
+		}
+		let peer = self.setup.peers[other];
+		self.world.with(at, |member, now, effects| {
+			member.act(now, effects, |seat, _, _| {
+				let config = Arc::clone(&seat.raft.status().config);
+				let members = config.members.iter().filter(|(_, info)| info.peer == peer);
+				for (&member, _) in members {
+					let hint = if is_up {
+						Hint::PeerUp(member)
+					} else {
+						Hint::PeerDown(member)
+					};
+					seat.raft.hint(hint);
+				}
+			})
+		});
+		self.look(at)
+	}
+
+	/// All drivers will notice, each in its time.
+	pub(super) fn let_notice(&mut self, other: Node, is_up: bool) {
+		let most = self.scenario.settings.election_timeout * 2_000;
+		for at in (0..self.world.len()).filter(|at| *at != other) {
+			let micros = self.world.roll() % most;
+			self.then(micros, Later::Notice(at, other, is_up));
+			if is_up {
+				let micros = self.world.roll() % most;
+				self.then(micros, Later::Notice(other, at, is_up));
+			}
+		}
 	}
 
 	fn hint(&mut self, who: Who, dice: u64) -> Check {

@@ -100,9 +100,14 @@ impl Sim {
 				}
 				looked = self.world.now() + 100_000;
 			}
-			match self.world.step(looked.min(end)) {
+			let later = self.later.first_key_value().map(|(&(at, _), _)| at);
+			let until = later.into_iter().fold(looked.min(end), u64::min);
+			match self.world.step(until) {
 				Step::Node(node) => self.look(node)?,
 				Step::Nothing => {}
+				Step::Idle if later.is_some_and(|at| at <= self.world.now()) => {
+					self.end_what_is_due()?;
+				}
 				Step::Idle if self.world.now() >= end => return Ok(is_so(self)),
 				Step::Idle => {}
 			}
@@ -139,7 +144,7 @@ impl Sim {
 	}
 
 	/// How things stand, for people.
-	fn picture(&self) -> String {
+	pub(super) fn picture(&self) -> String {
 		let mut picture = String::from("the members do not agree");
 		for node in 0..self.world.len() {
 			let seat = self.world.process(node).and_then(Member::seat);

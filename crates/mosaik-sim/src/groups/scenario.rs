@@ -158,7 +158,7 @@ impl Scenario {
 			observers,
 			settings,
 			weather,
-			dead_after: timeout * rng.random_range(2..=10),
+			dead_after: timeout * rng.random_range(4..=12),
 			snapshot_every: rng.random_range(10..=60),
 			pace: heartbeat * rng.random_range(100..=600),
 			weights: Weights::default(),
@@ -200,7 +200,7 @@ impl Scenario {
 				weights.config = 25;
 				weights.crash = 8;
 				weights.transfer = 4;
-				self.dead_after = self.settings.election_timeout * 2;
+				self.dead_after = self.settings.election_timeout * 5;
 			}
 			Mix::Snapshots => {
 				self.snapshot_every = rng.random_range(3..=12);

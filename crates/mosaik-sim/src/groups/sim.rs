@@ -241,7 +241,12 @@ impl Sim {
 		}
 		self.looked_at = self.world.now() + 1_000_000;
 		let all_run = (0..self.world.len()).all(|node| self.world.process(node).is_some());
-		all_run && self.is_lost()
+		let is_over = all_run && self.is_lost();
+		if is_over && self.world.trace().is_kept() {
+			let (now, picture) = (self.world.now(), self.picture());
+			self.world.trace().text(now, format_args!("LOST {picture}"));
+		}
+		is_over
 	}
 
 	/// Checks all that the last event of a node could have broken.

@@ -121,6 +121,8 @@ pub(super) struct Host {
 	/// Up to where the machine has applied.
 	applied: LogIndex,
 	fetching: Option<(Identity, LogPos)>,
+	/// Numbers the fetches, to know which one takes too long.
+	fetches: u64,
 	fetched: Option<(LogPos, Machine)>,
 	snapshots: BTreeMap<(FormationId, LogIndex), (Base, Machine)>,
 }
@@ -167,6 +169,7 @@ impl Host {
 			applying: VecDeque::new(),
 			applied,
 			fetching: None,
+			fetches: 0,
 			fetched: None,
 			snapshots,
 		}
@@ -203,7 +206,8 @@ impl Host {
 					let extra = 0;
 					effects.push(Effect::Send { to, message, extra });
 				}
-				let token = FETCH | pos.index;
+				self.fetches += 1;
+				let token = FETCH | self.fetches;
 				let micros = FETCH_TIMEOUT;
 				effects.push(Effect::Work { token, micros });
 			}
@@ -232,6 +236,8 @@ impl Host {
 			{
 				self.machine = restored.clone();
 				self.applied = self.applied.max(pos.index);
+				let content = (install.base.clone(), restored.clone());
+				self.snapshots.insert((of.formation, pos.index), content);
 				let shows = restored.digest;
 				self.notes
 					.push(Note::Restored(of, install.base.clone(), shows));
@@ -328,6 +334,13 @@ impl Host {
 		}
 	}
 
+	/// The machine before the first command, where the log still begins there.
+	fn beginning(&self, formation: FormationId) -> Option<(Base, Machine)> {
+		let (of, raft) = self.replica.engine()?;
+		let is_it = of.formation == formation && raft.base().state.seq == 0;
+		is_it.then(|| (raft.base().clone(), Machine::default()))
+	}
+
 	fn on_mail(&mut self, from: Node, mail: Mail, now: Ticks, effects: &mut Effects<Self>) {
 		match mail {
 			Mail::Bond(message) => {
@@ -336,8 +349,9 @@ impl Host {
 					.handle(at(now), Input::Message { from, message });
 			}
 			Mail::Fetch { formation, pos } => {
-				let found = self.snapshots.get(&(formation, pos.index));
-				let content = found.filter(|(base, _)| base.pos == pos).cloned();
+				let found = self.snapshots.get(&(formation, pos.index)).cloned();
+				let found = found.or_else(|| self.beginning(formation));
+				let content = found.filter(|(base, _)| base.pos == pos);
 				let message = Mail::Snapshot {
 					formation,
 					pos,
@@ -389,7 +403,7 @@ impl Process for Host {
 			}
 			Happening::Done(token) if token & FETCH != 0 => {
 				if let Some((of, pos)) = self.fetching
-					&& pos.index == token & !FETCH
+					&& self.fetches == token & !FETCH
 				{
 					self.fetching = None;
 					self.replica.handle(at(now), Input::FetchFailed { of, pos });

@@ -12,6 +12,7 @@ use {
 	mosaik_proto::{
 		PeerId, SecretKey,
 		groups::{
+			config::Config,
 			engine::{Engine, RoleKind},
 			entry::{EntryKind, FormationEntry},
 			formation::Bootstrap,
@@ -20,7 +21,11 @@ use {
 		},
 	},
 	rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus},
-	std::{collections::BTreeSet, num::NonZeroUsize, sync::Arc},
+	std::{
+		collections::{BTreeMap, BTreeSet},
+		num::NonZeroUsize,
+		sync::Arc,
+	},
 };
 
 /// How long the world may take to come together once it is put right.
@@ -345,38 +350,52 @@ impl<'a> Run<'a> {
 		Ok(())
 	}
 
-	/// Whether a majority of the voters of every configuration that this node is in
-	/// stays intact when it forgets everything (design, P3).
+	/// Whether a node can forget everything without harm (design, P3: one at a time,
+	/// with time for the autopilot in between): of every configuration that it votes
+	/// in, a majority without it is intact and within reach of whoever looks at it.
 	fn can_forget(&self, node: Node) -> bool {
 		let peer = self.directory.peers[node];
-		let intact = |other: Node, nonce| other != node && self.nonce_of(other) == Some(nonce);
-		(0..self.plan.nodes.len()).all(|viewer| {
-			let Some((_, raft)) = self
+		let nodes = 0..self.plan.nodes.len();
+		let is_harmless = |viewer: Node, config: &Config| {
+			let voters = config
+				.voters
+				.iter()
+				.filter_map(|voter| config.members.get(voter));
+			if !voters.clone().any(|info| info.peer == peer) {
+				return true;
+			}
+			let left = voters.filter(|info| {
+				let other = self.directory.nodes.get(&info.peer).copied();
+				other.is_some_and(|other| {
+					let in_reach = other == viewer || self.is_connected(viewer, other);
+					other != node
+						&& !self.world.is_paused(other)
+						&& in_reach && self.nonce_of(other) == Some(info.nonce)
+				})
+			});
+			left.count() >= config.majority()
+		};
+		nodes.filter(|viewer| *viewer != node).all(|viewer| {
+			let engine = self
 				.world
 				.process(viewer)
-				.and_then(|host| host.replica.engine())
-			else {
-				return true;
-			};
-			let state = &raft.log_state().config;
-			[&**state, raft.committed_config()]
-				.into_iter()
-				.all(|config| {
-					let voters = config
-						.voters
-						.iter()
-						.filter_map(|voter| config.members.get(voter));
-					let mut voters = voters.peekable();
-					if voters.peek().is_none() || !voters.clone().any(|info| info.peer == peer) {
-						return true;
-					}
-					let left = voters.filter(|info| {
-						let other = self.directory.nodes.get(&info.peer);
-						other.is_some_and(|other| intact(*other, info.nonce))
-					});
-					left.count() >= config.majority()
-				})
-		})
+				.and_then(|host| host.replica.engine());
+			engine.is_none_or(|(_, raft)| {
+				is_harmless(viewer, &raft.log_state().config)
+					&& is_harmless(viewer, raft.committed_config())
+			})
+		}) && self.has_copy_elsewhere(node)
+	}
+
+	/// Whether the formation of a node lives on somewhere else.
+	fn has_copy_elsewhere(&self, node: Node) -> bool {
+		let formation = |node| {
+			let (identity, _) = self.world.process(node)?.replica.engine()?;
+			Some(identity.formation)
+		};
+		let own = formation(node);
+		own.is_none()
+			|| (0..self.plan.nodes.len()).any(|other| other != node && formation(other) == own)
 	}
 
 	/// The lifetime of a node's storage, running or on its disk.
@@ -481,7 +500,17 @@ impl<'a> Run<'a> {
 						formation,
 						into,
 						discarded,
-					} => self.clients.superseded(formation, into, discarded),
+					} => {
+						// Who gives up a formation without a quorum cannot know what it
+						// had; that it was lost was told before.
+						let is_lost = self.quorum_lost.contains(&formation);
+						let discarded = if is_lost {
+							Some(1..=u64::MAX)
+						} else {
+							discarded
+						};
+						self.clients.superseded(formation, into, discarded);
+					}
 					Event::QuorumLost { formation, .. } => {
 						self.quorum_lost.insert(formation);
 						self.clients.quorum_lost(formation);
@@ -539,50 +568,55 @@ impl<'a> Run<'a> {
 		self.judge()
 	}
 
-	/// Whether a formation was destroyed beyond repair, which was surfaced.
+	/// Whether all that is left are formations without a quorum, which was surfaced.
 	fn is_lost(&self) -> bool {
-		!self.destroyed.is_empty() && !self.quorum_lost.is_empty()
+		let nodes = 0..self.plan.nodes.len();
+		let mut formations = nodes.filter_map(|node| self.formation(node)).peekable();
+		formations.peek().is_some()
+			&& formations.all(|formation| self.quorum_lost.contains(&formation))
 	}
 
 	fn is_settled(&self) -> bool {
-		let nodes = 0..self.plan.nodes.len();
-		let host = |node| self.world.process(node);
 		if self.is_lost() {
-			// Who still is a member of it was told.
-			let mut formations = nodes.filter_map(|node| self.formation(node));
-			return formations.any(|formation| self.quorum_lost.contains(&formation));
+			return true;
 		}
 		let mut formations = BTreeSet::new();
-		for node in nodes {
-			let Some(host) = host(node) else { return false };
-			let Some((identity, raft)) = host.replica.engine() else {
+		for node in 0..self.plan.nodes.len() {
+			let host = self.world.process(node);
+			let Some((identity, raft)) = host.and_then(|host| host.replica.engine()) else {
 				return false;
 			};
 			formations.insert(identity.formation);
 			let is_level = raft.applied() == raft.status().last.index;
-			if !host.replica.is_online() || !is_level {
+			if !host.is_some_and(|host| host.replica.is_online()) || !is_level {
 				return false;
 			}
 		}
 		formations.len() == 1
 	}
 
-	/// The user decides where two formations cannot: the first yields.
+	/// The user decides where two formations cannot: the first yields. Who is left in
+	/// one that lost its quorum gives it up for one that has not.
 	fn resolve_conflicts(&mut self) -> Result<(), String> {
-		let conflicts = std::mem::take(&mut self.conflicts);
-		for (own, into) in &conflicts {
+		let formations: BTreeMap<FormationId, Node> = (0..self.plan.nodes.len())
+			.filter_map(|node| Some((self.formation(node)?, node)))
+			.collect();
+		let mut conflicts = std::mem::take(&mut self.conflicts);
+		conflicts.retain(|(a, b)| formations.contains_key(a) && formations.contains_key(b));
+		let is_lost = |formation: &FormationId| self.quorum_lost.contains(formation);
+		let mut yields: Vec<_> = conflicts.iter().copied().collect();
+		if let Some(into) = formations.keys().find(|formation| !is_lost(formation)) {
+			let lost = formations.keys().filter(|formation| is_lost(formation));
+			yields.extend(lost.map(|lost| (*lost, *into)));
+		}
+		self.conflicts = conflicts;
+		for (own, into) in yields {
 			for node in 0..self.plan.nodes.len() {
-				if self.formation(node) == Some(*own) {
-					self.tell(node, Input::Yield { into: *into })?;
+				if self.formation(node) == Some(own) {
+					self.tell(node, Input::Yield { into })?;
 				}
 			}
 		}
-		let formations: BTreeSet<_> = (0..self.plan.nodes.len())
-			.filter_map(|node| self.formation(node))
-			.collect();
-		let is_open =
-			|(a, b): &(FormationId, FormationId)| formations.contains(a) && formations.contains(b);
-		self.conflicts.extend(conflicts.into_iter().filter(is_open));
 		Ok(())
 	}
 
@@ -593,7 +627,10 @@ impl<'a> Run<'a> {
 			.collect();
 		for formation in &formations {
 			let is_alive = living.contains(formation) && !self.quorum_lost.contains(formation);
-			if is_alive || self.destroyed.contains(formation) {
+			if !living.contains(formation) && self.destroyed.contains(formation) {
+				// It went with the memory of those who had it; nobody is left to tell.
+				self.clients.quorum_lost(*formation);
+			} else if is_alive || self.destroyed.contains(formation) {
 				let values: Vec<u64> = self.agreement.values(*formation).collect();
 				self.clients.survives(*formation, values.into_iter());
 			}

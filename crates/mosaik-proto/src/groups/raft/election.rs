@@ -77,12 +77,21 @@ impl Raft {
 	/// The leader has been silent for too long.
 	pub(super) fn on_election_timeout(&mut self) {
 		self.heard_at = None;
-		if !self.is_voter() || self.policy == ElectionPolicy::Never {
+		if !self.may_stand() || self.policy == ElectionPolicy::Never {
 			self.set_leader(None);
 			self.election_at = None;
 			return;
 		}
 		self.stand_for_pre_vote();
+	}
+
+	/// Whether this member may stand: it votes, or it did until a configuration that
+	/// may not be committed. If nobody else has that entry, nobody else can win, so it
+	/// is needed until it is (dissertation §4.2.2); its own vote does not count then.
+	fn may_stand(&self) -> bool {
+		self.log
+			.configs_from(self.commit)
+			.any(|config| config.is_voter(self.id))
 	}
 
 	/// The leader is said to be gone: stand soon, but not all at once.
@@ -247,7 +256,7 @@ impl Raft {
 		if term > self.term {
 			self.follow(term, Some(from));
 		}
-		if self.is_voter() && !matches!(self.role, Role::Leader(_)) {
+		if self.may_stand() && !matches!(self.role, Role::Leader(_)) {
 			self.quiesced = false;
 			self.stand_for_election(true);
 		}

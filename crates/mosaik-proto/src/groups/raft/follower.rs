@@ -197,7 +197,7 @@ impl Raft {
 			// Terms only grow along a log.
 			self.log.term_at(self.commit) > Some(pos.term)
 		};
-		if is_foreign {
+		if is_foreign || !base.is_plausible() {
 			let index = pos.index;
 			self.poison(Poison::ForeignSnapshot { index });
 			return;
@@ -249,12 +249,7 @@ fn check_entries(append: &Append) -> Result<(), StepError> {
 			&& entry.pos.term >= prev.term
 			&& entry.pos.term <= append.term
 			&& entry.seq_end >= seq_end;
-		if !follows || prev.index == u64::MAX {
-			return Err(StepError::BrokenEntries);
-		}
-		if let crate::groups::entry::EntryKind::Config(config) = &entry.kind
-			&& !config.is_valid()
-		{
+		if !follows {
 			return Err(StepError::BrokenEntries);
 		}
 		prev = entry.pos;

@@ -90,6 +90,10 @@ impl Leader {
 			.for_each(|progress| progress.last_ack = now);
 	}
 
+	pub(super) const fn stay_awake(&mut self) {
+		self.idle_beats = 0;
+	}
+
 	pub(super) fn next_wakeup(&self) -> Ticks {
 		let transfer = self.transfer.map_or(Ticks::MAX, |(_, until)| until);
 		self.beat_at.min(self.quorum_at).min(transfer)
@@ -163,7 +167,9 @@ impl Raft {
 		};
 		let voters = config.voters.len();
 		let heard = config.voters.iter().filter(answered).count();
-		let can_shed = heard < voters && voters > self.settings.min_voters.max(1);
+		// Only what could really be removed now counts: rules (ii) and (iii).
+		let can_change = self.log.state().config_index <= self.commit && self.has_own_commit();
+		let can_shed = can_change && heard < voters && voters > self.settings.min_voters.max(1);
 		heard >= config.majority() || can_shed && heard >= quorum::majority(voters - 1)
 	}
 

@@ -15,7 +15,7 @@ use {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Log {
 	base: Base,
-	entries: VecDeque<Entry>,
+	pub(super) entries: VecDeque<Entry>,
 	/// What follows from the base and all entries.
 	state: LogState,
 	/// The configurations among the entries, so that the committed one is found
@@ -149,6 +149,13 @@ impl Log {
 			(self.base.state.config_index, &self.base.state.config),
 			|(at, config)| (*at, config),
 		)
+	}
+
+	/// The configuration at `index` and all after it.
+	pub(super) fn configs_from(&self, index: LogIndex) -> impl Iterator<Item = &Config> {
+		let (from, config) = self.config_at(index);
+		let later = self.configs.iter().filter(move |(at, _)| *at > from);
+		std::iter::once(&**config).chain(later.map(|(_, config)| &**config))
 	}
 
 	/// Appends the entry that follows.

@@ -206,6 +206,15 @@ impl Raft {
 		self.log.base()
 	}
 
+	/// Keeps a group that would fall asleep awake for now: somebody's answers are
+	/// waited for.
+	pub fn stay_awake(&mut self) {
+		self.wake();
+		if let Role::Leader(leader) = &mut self.role {
+			leader.stay_awake();
+		}
+	}
+
 	/// Whether the group sleeps.
 	pub const fn is_quiesced(&self) -> bool {
 		self.quiesced
@@ -359,6 +368,9 @@ impl Engine for Raft {
 		}
 		if from == self.id {
 			return Err(StepError::FromSelf);
+		}
+		if !msg.is_plausible() {
+			return Err(StepError::Implausible);
 		}
 		match msg {
 			Msg::Append(append) => self.on_append(from, append),

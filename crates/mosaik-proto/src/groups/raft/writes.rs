@@ -20,7 +20,7 @@ use {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Writes {
 	/// The last write that was begun.
-	begun: PersistToken,
+	pub(super) begun: PersistToken,
 	/// The last write that is done.
 	done: PersistToken,
 	/// What the next write will contain.

@@ -94,7 +94,8 @@ pub enum Input {
 		/// The request.
 		call: CallId,
 	},
-	/// The user decided a [`Event::Conflict`]: this node's formation yields.
+	/// The user decided a [`Event::Conflict`]: this node's formation yields. After a
+	/// [`Event::QuorumLost`] it is the decision of this node alone to give it up.
 	Yield {
 		/// To which.
 		into: FormationId,
@@ -126,7 +127,8 @@ pub enum Output {
 		/// Which.
 		range: RangeInclusive<LogIndex>,
 	},
-	/// Fetch a snapshot, from this node or from any that has it.
+	/// Fetch a snapshot, from this node or from any that has it. Where the log of
+	/// whoever offers it begins before the first command, that is an empty machine.
 	Fetch {
 		/// For whom.
 		of: Identity,

@@ -10,7 +10,7 @@ use {
 			engine::{Engine, Status},
 			entry::FormationEntry,
 			formation::merge::{Scene, Step},
-			membership::{Autopilot, Facts},
+			membership::{Autopilot, Facts, seats},
 			types::{FormationId, MemberId},
 		},
 	},
@@ -31,6 +31,13 @@ impl Replica {
 				self.watch_others();
 			}
 			return false;
+		}
+		if !seats::is_settled(
+			&member.raft.log_state().config,
+			self.settings.policy.max_voters,
+		) {
+			// Who is promoted must answer.
+			member.raft.stay_awake();
 		}
 		let joined = self.admit();
 		let changed = self.change_members();
@@ -195,12 +202,18 @@ impl Replica {
 		}
 	}
 
-	/// The user decided that this formation yields.
+	/// The user decided that this formation yields. Where it has lost its quorum
+	/// nothing can be decided in it any more: then this node gives it up for itself.
 	pub(super) fn on_yield(&mut self, into: FormationId) {
-		if let Phase::Member(member) = &mut self.phase {
-			member.merge.resolve(into);
-			member.has_duties = true;
+		let Phase::Member(member) = &mut self.phase else {
+			return;
+		};
+		if member.is_quorum_lost {
+			let of = member.identity;
+			return self.supersede(of, Some(into), Outcome::Unknown);
 		}
+		member.merge.resolve(into);
+		member.has_duties = true;
 	}
 
 	// Leaving.

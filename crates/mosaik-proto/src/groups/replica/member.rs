@@ -371,7 +371,7 @@ impl Replica {
 
 	/// The formation is over, and with it the commands that only it had. Requests
 	/// that did not begin to take effect end with `outcome`.
-	fn supersede(&mut self, of: Identity, into: Option<FormationId>, outcome: Outcome) {
+	pub(super) fn supersede(&mut self, of: Identity, into: Option<FormationId>, outcome: Outcome) {
 		let formation = of.formation;
 		self.remember_end(formation, into);
 		self.end_requests(outcome);
@@ -438,10 +438,15 @@ impl Replica {
 			*id == member.identity.member || told.is_some_and(|told| told.nonce == info.nonce)
 		};
 		let reachable: Vec<MemberId> = config.voters.iter().copied().filter(in_reach).collect();
-		if config.voters.is_empty() || reachable.len() >= config.majority() {
-			// Nothing is known yet, or they will elect somebody; this is looked at again.
+		if !config.voters.is_empty() && reachable.len() >= config.majority() {
+			// They will elect somebody; if not, this is looked at again.
 			member.leaderless_since = Some(self.now);
 			return;
+		}
+		if config.voters.is_empty() {
+			// It never heard anything of the formation, so nothing goes with it.
+			let of = member.identity;
+			return self.start_over(of);
 		}
 		let formation = member.identity.formation;
 		let config = Arc::clone(config);

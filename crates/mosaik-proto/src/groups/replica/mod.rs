@@ -165,12 +165,16 @@ impl Replica {
 				replica.pledged = Pledged(Some(pledge));
 				replica.seek();
 			}
+			// Its commands could no longer be told from those of an earlier life.
+			Stored::Member { identity, .. } if identity.starts >= requests::MAX_STARTS => {
+				replica.start_over(identity);
+			}
 			Stored::Member {
 				mut identity,
 				recovered,
 			} => {
 				replica.nonce = identity.nonce;
-				identity.starts = identity.starts.saturating_add(1);
+				identity.starts += 1;
 				replica.begin(identity, recovered, 0);
 			}
 		}

@@ -18,6 +18,9 @@ use {
 /// The most commands in one batch.
 const MAX_BATCH: usize = 1_024;
 
+/// How many starts of a process can be told apart.
+pub(super) const MAX_STARTS: u32 = 0x003f_ffff;
+
 /// The most bytes in one batch; a single command may exceed it.
 const MAX_BATCH_BYTES: usize = 1 << 20;
 
@@ -50,7 +53,7 @@ impl Requests {
 	pub(super) fn new(origin: MemberId, starts: u32) -> Self {
 		Self {
 			origin,
-			last: u64::from(starts & 0x00ff_ffff) << EPOCH_SHIFT,
+			last: u64::from(starts & MAX_STARTS) << EPOCH_SHIFT,
 			pending: VecDeque::new(),
 			bytes: 0,
 			sent: 0,

@@ -5,7 +5,10 @@
 use {
 	super::{Check, broken},
 	crate::groups::{disk::MemberDisk, note::Note},
-	mosaik_proto::groups::{engine::HardState, types::MemberId},
+	mosaik_proto::groups::{
+		engine::HardState,
+		types::{MemberId, Term},
+	},
 };
 
 /// Something left a member that has this on its disk.
@@ -14,14 +17,8 @@ use {
 /// When it promised what is not there.
 pub fn check(member: MemberId, disk: &MemberDisk, note: &Note) -> Check {
 	let is_kept = match *note {
-		Note::Voted { term, candidate } => {
-			let vote = Some(candidate);
-			disk.hard_state == HardState { term, vote }
-		}
-		Note::Stood { term } => {
-			let vote = Some(member);
-			disk.hard_state == HardState { term, vote }
-		}
+		Note::Voted { term, candidate } => keeps(disk.hard_state, term, candidate),
+		Note::Stood { term } => keeps(disk.hard_state, term, member),
 		Note::Matched { term, index } => {
 			// What a later leader replaced meanwhile is still there.
 			disk.hard_state.term >= term && disk.reaches(index)
@@ -35,6 +32,13 @@ pub fn check(member: MemberId, disk: &MemberDisk, note: &Note) -> Check {
 		"promises",
 		format!("{member} says {note:?}, which is not on its disk"),
 	)
+}
+
+/// Whether a vote is on disk, or was: the disk of a process that stands still may
+/// be further than it knows.
+fn keeps(on_disk: HardState, term: Term, candidate: MemberId) -> bool {
+	let vote = Some(candidate);
+	on_disk == HardState { term, vote } || on_disk.term > term
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use {
 		ConfigChange, Engine,
 		engine::{ElectionPolicy, RoleKind, Status},
 		message::{Frame, Msg},
-		types::{LeadershipPreference, MemberId, Nonce},
+		types::{LeadershipPreference, MemberId, Nonce, Ticks},
 	},
 };
 
@@ -35,7 +35,7 @@ impl Member {
 		if self.join_at > self.now {
 			return;
 		}
-		self.join_at = self.now + self.setup.retry * 2;
+		self.join_at = self.now + self.setup.retry;
 		for to in (0..self.setup.peers.len()).filter(|node| *node != self.node) {
 			let nonce = self.nonce;
 			effects.push(Effect::Send {
@@ -125,7 +125,7 @@ impl Seat {
 		}
 		if let Some(change) = self
 			.removal(setup, &status)
-			.or_else(|| promotion(setup, &status))
+			.or_else(|| promotion(setup, &status, self.now))
 		{
 			let _ = self.raft.propose_config(change);
 		}
@@ -159,7 +159,10 @@ impl Seat {
 }
 
 /// A learner that is given a seat.
-fn promotion(setup: &Setup, status: &Status) -> Option<ConfigChange> {
+///
+/// It must have answered just now: should it be gone, {a} became {a, b} without a
+/// way back, as the change cannot be undone before it is committed.
+fn promotion(setup: &Setup, status: &Status, now: Ticks) -> Option<ConfigChange> {
 	let config = &status.config;
 	if config.voters.len() >= setup.seats {
 		return None;
@@ -168,7 +171,11 @@ fn promotion(setup: &Setup, status: &Status) -> Option<ConfigChange> {
 		let is_learner = !config.is_voter(*id);
 		let info = config.members.get(id);
 		let wants = info.is_some_and(|info| info.preference.may_vote());
-		is_learner && wants && progress.matched + LAG >= status.last.index
+		let is_there = now.saturating_sub(progress.last_ack) <= setup.settings.heartbeat;
+		is_learner
+			&& is_there
+			&& wants && progress.matched > 0
+			&& progress.matched + LAG >= status.last.index
 	});
 	let best = ready.max_by_key(|(id, progress)| (progress.matched, std::cmp::Reverse(*id)));
 	best.map(|(id, _)| ConfigChange::Promote(*id))

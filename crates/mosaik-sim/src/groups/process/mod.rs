@@ -120,6 +120,11 @@ impl Member {
 		self.seat.as_ref()
 	}
 
+	/// The lifetime of its storage.
+	pub const fn nonce(&self) -> Nonce {
+		self.nonce
+	}
+
 	/// Takes so long to apply an entry from now on.
 	pub const fn set_slowness(&mut self, micros: u64) {
 		self.slowness = micros;
@@ -155,6 +160,7 @@ impl Member {
 		act: impl FnOnce(&mut Seat, &mut Effects, &mut Vec<Note>) -> T,
 	) -> Option<T> {
 		self.now = self.now.max(now);
+		self.bury();
 		let (setup, slowness, dice) = (Rc::clone(&self.setup), self.slowness, self.roll());
 		let seat = self.seat.as_mut()?;
 		seat.raft.tick(self.now);
@@ -163,14 +169,18 @@ impl Member {
 		seat.dice = dice;
 		let result = act(seat, effects, &mut self.notes);
 		seat.perform(&setup, effects, &mut self.notes);
-		if seat.is_over {
-			// Its storage is forgotten; it comes back as somebody else.
+		Some(result)
+	}
+
+	/// A member that was removed forgets its storage and comes back as somebody
+	/// else; not before it was looked at for the last time.
+	fn bury(&mut self) {
+		if self.seat.as_ref().is_some_and(|seat| seat.is_over) {
 			self.seat = None;
 			self.nonce = Nonce::from(u128::from(self.roll()) << 64 | u128::from(self.node as u64));
 			self.join_at = self.now;
 			self.notes.push(Note::Ended);
 		}
-		Some(result)
 	}
 }
 
@@ -180,6 +190,7 @@ impl Process for Member {
 
 	fn handle(&mut self, now: Ticks, input: Input<Mail>, effects: &mut Effects) {
 		self.now = self.now.max(now);
+		self.bury();
 		let setup = Rc::clone(&self.setup);
 		match input {
 			Input::Tick => {}
@@ -217,16 +228,20 @@ impl Process for Member {
 				});
 			}
 		}
-		if self.seat.is_none() {
-			return self.ask_to_join(effects);
+		match &self.seat {
+			None => self.ask_to_join(effects),
+			Some(seat) if seat.is_over => {}
+			Some(_) => {
+				self.act(now, effects, |seat, effects, notes| {
+					seat.on_tick(&setup, effects, notes);
+				});
+			}
 		}
-		self.act(now, effects, |seat, effects, notes| {
-			seat.on_tick(&setup, effects, notes)
-		});
 	}
 
 	fn deadline(&self) -> Option<Ticks> {
 		match &self.seat {
+			Some(seat) if seat.is_over => Some(self.now),
 			Some(seat) => seat.deadline(),
 			None => Some(self.join_at),
 		}

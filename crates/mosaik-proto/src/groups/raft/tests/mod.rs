@@ -7,6 +7,7 @@
 //! After every step the claims of §3.4 to §3.6 are checked on all members:
 //! one leader per term, equal logs up to equal entries, one state machine.
 
+mod arbitrary;
 mod check_quorum;
 mod claims;
 mod cluster;
@@ -15,6 +16,7 @@ mod configuration;
 mod conflicts;
 mod elections;
 mod flow_control;
+mod models;
 mod persistence;
 mod poison;
 mod policies;
@@ -23,6 +25,7 @@ mod quiescence;
 mod reads;
 mod regressions;
 mod replication;
+mod robustness;
 mod script;
 mod sessions;
 mod snapshots;

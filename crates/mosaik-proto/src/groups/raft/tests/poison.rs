@@ -179,16 +179,12 @@ fn a_message_that_makes_no_sense_is_refused_and_changes_nothing() {
 	};
 	let mut counted = noop(2, 7);
 	counted.seq_end = 3;
-	let nobody = blank().base.state.config;
-	let mut config = noop(2, 6);
-	config.kind = EntryKind::Config(nobody);
 	let cases = [
 		vec![noop(2, 7)],
 		vec![noop(2, 6), noop(2, 8)],
 		vec![noop(3, 6)],
 		vec![noop(2, 6), noop(1, 7)],
 		vec![noop(2, 6), counted, noop(2, 8)],
-		vec![config],
 	];
 	let before = raft.clone();
 	for entries in cases {
@@ -198,7 +194,21 @@ fn a_message_that_makes_no_sense_is_refused_and_changes_nothing() {
 		);
 		assert_eq!(raft, before);
 	}
+	let mut config = noop(2, 6);
+	config.kind = EntryKind::Config(blank().base.state.config);
+	assert_eq!(
+		raft.step(m(2), broken(vec![config])),
+		Err(StepError::Implausible)
+	);
+	for msg in [
+		vote(u64::MAX, at(1, 5)),
+		vote(2, at(1, u64::MAX)),
+		beat(2, u64::MAX),
+	] {
+		assert_eq!(raft.step(m(2), msg), Err(StepError::Implausible));
+	}
 	assert_eq!(raft.step(m(1), vote(9, at(9, 9))), Err(StepError::FromSelf));
+	assert_eq!(raft, before);
 	let mut leads = alone(1, 3, &[]);
 	make_leader(&mut leads);
 	let before = leads.clone();
