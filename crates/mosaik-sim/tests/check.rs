@@ -78,26 +78,19 @@ fn exploring_twice_finds_the_same_states() {
 	assert_eq!(first.transitions, second.transitions);
 }
 
-/// With `RUSTFLAGS="--cfg mutants"`: each bug is found, by what it breaks.
-#[cfg(mutants)]
 #[test]
-fn seeded_bugs_are_found() {
-	use mosaik_proto::groups::mutants::{Mutant, activate};
-	let cases = [(
-		Mutant::AbsorbWhileYielding,
-		"merge-2",
-		"every chain ends in a living formation",
-	)];
-	for (mutant, plan, property) in cases {
-		activate(Some(mutant));
-		let report = find(plan)
-			.expect("it is listed")
-			.judging_outcomes()
-			.run(Limits::default());
-		activate(None);
-		assert!(
-			report.violates(property),
-			"{mutant:?} in {plan}: {report:#?}"
-		);
-	}
+fn nothing_is_promised_before_it_is_written() {
+	holds("two-writes");
+	holds("shrink-2-writes");
+	holds("join-writes");
+}
+
+#[test]
+fn a_command_that_is_handed_in_again_is_committed_once() {
+	holds("resends");
+}
+
+#[test]
+fn leadership_is_handed_over() {
+	holds("transfers");
 }

@@ -55,8 +55,8 @@ pub(super) fn outlines() -> Vec<Outline> {
 			Bounds {
 				voters: 2,
 				is_led: true,
-				terms: 2,
-				log: 2,
+				terms: 3,
+				log: 3,
 				removes_down_to: 1,
 				restarts: 1,
 				writes: 2,
@@ -105,8 +105,8 @@ pub(super) fn outlines() -> Vec<Outline> {
 			Bounds {
 				voters: 1,
 				is_led: true,
-				terms: 2,
-				log: 3,
+				terms: 3,
+				log: 4,
 				joins_up_to: 2,
 				promotes: true,
 				restarts: 1,

@@ -34,7 +34,7 @@ pub(super) fn outlines() -> Vec<Outline> {
 			Bounds {
 				voters: 2,
 				is_led: true,
-				terms: 2,
+				terms: 3,
 				log: 2,
 				commands: true,
 				restarts: 1,
