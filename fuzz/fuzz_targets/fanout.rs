@@ -114,10 +114,11 @@ impl World {
 	}
 
 	fn cut(&mut self) {
-		for key in self.fanout.cut(self.now) {
+		for (key, missed) in self.fanout.cut(self.now) {
 			assert_eq!(self.limits.lagging, Lagging::Disconnect);
 			let cut = self.consumers.remove(&key).unwrap();
-			assert!(self.lag(&cut) > 0);
+			assert!(missed > 0);
+			assert_eq!(usize::try_from(missed).unwrap(), self.lag(&cut));
 		}
 	}
 

@@ -189,7 +189,8 @@ impl Outlet {
 		if cut.is_empty() {
 			return;
 		}
-		for key in cut {
+		for (key, missed) in cut {
+			self.metrics.dropped.increment(missed);
 			if let Some(subscriber) = inner.subscribers.get(&key) {
 				tracing::debug!(
 					stream = %self.stream.short(),
@@ -302,7 +303,8 @@ impl Outlet {
 		}
 	}
 
-	/// Removes a consumer, if it is still there.
+	/// Removes a consumer, if it is still there. What one missed that was cut has
+	/// been counted.
 	pub(super) fn unsubscribe(&self, slot: &Slot) {
 		let mut inner = self.lock();
 		let missed = inner.fanout.unsubscribe(slot.key);
