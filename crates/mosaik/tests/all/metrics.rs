@@ -126,6 +126,9 @@ async fn what_a_consumer_that_was_cut_had_not_taken_counts_as_dropped() {
 		&id.to_string()[..8],
 	);
 	// It was cut because it lagged by more than the buffer holds.
-	assert!(dropped.is_some_and(|dropped| dropped >= 16.0), "{dropped:?}");
+	assert!(
+		dropped.is_some_and(|dropped| dropped >= 16.0),
+		"{dropped:?}"
+	);
 	drop(stalled);
 }

@@ -1,0 +1,91 @@
+//! Peers that do not do as they should.
+
+use {
+	super::Producer,
+	crate::{
+		discovery,
+		network::{
+			Network, Protocol,
+			frame::{ReadError, write_frames},
+			link::Lane,
+		},
+	},
+	bytes::BytesMut,
+	iroh::RelayMode,
+	mosaik_proto::{
+		id::NetworkId,
+		streams::{Ack, Answer, Criteria, Subscribe},
+		wire::{self, CloseCode, Datum},
+	},
+	std::{future::Future, time::Duration},
+};
+
+/// Longer than anything here may take on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+	let result = tokio::time::timeout(PATIENCE, future).await;
+	result.expect("it happens in time")
+}
+
+/// Two nodes that know each other.
+async fn pair() -> [Network; 2] {
+	let id = NetworkId::random();
+	let start = || async {
+		let discovery = discovery::Config::builder().no_dht_bootstrap();
+		let builder = Network::builder(id).with_relay_mode(RelayMode::Disabled);
+		builder.with_discovery(discovery).build().await.unwrap()
+	};
+	let [a, b] = [start().await, start().await];
+	for (node, other) in [(&a, &b), (&b, &a)] {
+		let other = other.local().id();
+		let mut catalog = node.discovery().catalog_watch();
+		let known = catalog.wait_for(|catalog| catalog.get_signed(&other).is_some());
+		soon(known).await.unwrap();
+	}
+	[a, b]
+}
+
+async fn say<T: Datum>(lane: &mut Lane, message: &T) {
+	let mut buffer = BytesMut::new();
+	wire::append_frame(message, &mut buffer, wire::MAX_HANDSHAKE).unwrap();
+	let mut chunks = [buffer.freeze()];
+	write_frames(&mut lane.send, &mut chunks).await.unwrap();
+}
+
+/// A consumer made by hand, which has been let in.
+async fn subscribe<D: Datum>(node: &Network, producer: &Producer<D>, to: &Network) -> Lane {
+	let peers = &node.streams().0.peers;
+	let open = peers.open(to.local().id(), Protocol::Streams);
+	let mut lane = soon(open).await.unwrap();
+	let subscribe = Subscribe {
+		stream: *producer.stream_id(),
+		criteria: Criteria::default(),
+		version: node.discovery().me().update_version(),
+	};
+	say(&mut lane, &subscribe).await;
+	let answer = soon(lane.recv.next(wire::MAX_HANDSHAKE)).await.unwrap();
+	let answer = wire::deserialize::<Answer>(&answer.unwrap()).unwrap();
+	assert_eq!(answer, Answer::Accepted);
+	lane
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_read_more_than_was_sent_is_told_that_it_broke_the_rules() {
+	let [a, b] = pair().await;
+	let producer = a.streams().produce::<u64>();
+	// Nothing is sent to the first, and a datum to the second.
+	for sent in 0..2 {
+		let mut lane = subscribe(&b, &producer, &a).await;
+		for datum in 0..sent {
+			producer.send(datum).await.unwrap();
+			soon(lane.recv.next(wire::MAX_DATUM)).await.unwrap();
+		}
+		say(&mut lane, &Ack { read: 100 }).await;
+		match soon(lane.recv.next(wire::MAX_DATUM)).await {
+			Err(ReadError::Reset(code)) => assert_eq!(code, CloseCode::ProtocolViolation),
+			other => panic!("{other:?}"),
+		}
+		soon(producer.when().unsubscribed()).await;
+	}
+}
