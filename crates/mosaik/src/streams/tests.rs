@@ -1,4 +1,4 @@
-//! Peers that do not do as they should.
+//! Peers and users that do not do as they should.
 
 use {
 	super::Producer,
@@ -10,14 +10,14 @@ use {
 			link::Lane,
 		},
 	},
-	bytes::BytesMut,
+	bytes::{Bytes, BytesMut},
 	iroh::RelayMode,
 	mosaik_proto::{
 		id::NetworkId,
 		streams::{Ack, Answer, Criteria, Subscribe},
 		wire::{self, CloseCode, Datum},
 	},
-	std::{future::Future, time::Duration},
+	std::{convert::Infallible, future::Future, time::Duration},
 };
 
 /// Longer than anything here may take on a machine that is busy.
@@ -28,15 +28,17 @@ async fn soon<T>(future: impl Future<Output = T>) -> T {
 	result.expect("it happens in time")
 }
 
+/// A node of which nothing leaves the host.
+pub(super) async fn start(id: NetworkId) -> Network {
+	let discovery = discovery::Config::builder().no_dht_bootstrap();
+	let builder = Network::builder(id).with_relay_mode(RelayMode::Disabled);
+	builder.with_discovery(discovery).build().await.unwrap()
+}
+
 /// Two nodes that know each other.
 async fn pair() -> [Network; 2] {
 	let id = NetworkId::random();
-	let start = || async {
-		let discovery = discovery::Config::builder().no_dht_bootstrap();
-		let builder = Network::builder(id).with_relay_mode(RelayMode::Disabled);
-		builder.with_discovery(discovery).build().await.unwrap()
-	};
-	let [a, b] = [start().await, start().await];
+	let [a, b] = [start(id).await, start(id).await];
 	for (node, other) in [(&a, &b), (&b, &a)] {
 		let other = other.local().id();
 		let mut catalog = node.discovery().catalog_watch();
@@ -88,4 +90,34 @@ async fn a_consumer_that_read_more_than_was_sent_is_told_that_it_broke_the_rules
 		}
 		soon(producer.when().unsubscribed()).await;
 	}
+}
+
+/// A number that some cannot bear.
+struct Unlucky(u8);
+
+impl Datum for Unlucky {
+	type DecodeError = Infallible;
+	type EncodeError = Infallible;
+
+	fn encode(&self) -> Result<Bytes, Infallible> {
+		Ok(vec![self.0].into())
+	}
+
+	fn decode(bytes: &[u8]) -> Result<Self, Infallible> {
+		assert_ne!(bytes, [13], "user code");
+		Ok(Self(bytes[0]))
+	}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decoder_that_panics_costs_the_subscription_and_it_is_made_anew() {
+	let [a, b] = pair().await;
+	let producer = a.streams().produce::<Unlucky>();
+	let mut consumer = b.streams().consume::<Unlucky>();
+	soon(producer.when().subscribed()).await;
+	producer.send(Unlucky(13)).await.unwrap();
+	soon(producer.when().unsubscribed()).await;
+	soon(producer.when().subscribed()).await;
+	producer.send(Unlucky(7)).await.unwrap();
+	assert_eq!(soon(consumer.recv()).await.unwrap().0, 7);
 }
