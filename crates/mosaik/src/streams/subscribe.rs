@@ -146,8 +146,10 @@ impl Inlet {
 
 	/// Publishes the set of producers and whether they suffice to be online.
 	fn publish(&self) {
-		let producers = self.producers();
-		let channels: Channels<_> = producers.values().map(|p| p.info.clone()).collect();
+		let channels: Channels<_> = {
+			let producers = self.producers();
+			producers.values().map(|p| p.info.clone()).collect()
+		};
 		let connected = channels
 			.iter()
 			.filter(|channel| channel.is_connected())
@@ -163,7 +165,7 @@ impl Inlet {
 	pub(super) fn is_online(&self) -> bool {
 		self.online_when
 			.as_ref()
-			.is_none_or(ChannelConditions::is_condition_met)
+			.is_none_or(|online_when| online_when.holds_without_panic(&self.channels()))
 	}
 
 	fn producers(&self) -> MutexGuard<'_, BTreeMap<PeerId, Producer>> {

@@ -1,7 +1,7 @@
 //! Peers and users that do not do as they should.
 
 use {
-	super::Producer,
+	super::{ChannelConditions, Producer, producer::Error},
 	crate::{
 		discovery,
 		network::{
@@ -17,7 +17,12 @@ use {
 		streams::{Ack, Answer, Criteria, Subscribe},
 		wire::{self, CloseCode, Datum},
 	},
-	std::{convert::Infallible, future::Future, time::Duration},
+	std::{
+		convert::Infallible,
+		future::Future,
+		sync::{Arc, OnceLock},
+		time::Duration,
+	},
 };
 
 /// Longer than anything here may take on a machine that is busy.
@@ -120,4 +125,42 @@ async fn a_decoder_that_panics_costs_the_subscription_and_it_is_made_anew() {
 	soon(producer.when().subscribed()).await;
 	producer.send(Unlucky(7)).await.unwrap();
 	assert_eq!(soon(consumer.recv()).await.unwrap().0, 7);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_that_panic_leave_no_ghosts() {
+	let [a, b] = pair().await;
+	let panics = |conditions: ChannelConditions| conditions.with_predicate(|_| panic!("user code"));
+	let producer = a.streams().producer::<u64>().online_when(panics);
+	let producer = producer.build().unwrap();
+	let consumer = b.streams().consumer::<u64>().online_when(panics).build();
+	soon(producer.when().subscribed()).await;
+	soon(consumer.when().subscribed()).await;
+	assert!(!producer.is_online() && !consumer.is_online());
+	drop(consumer);
+	soon(producer.when().unsubscribed()).await;
+	// Neither side has lost more than that.
+	let _consumer = b.streams().consume::<u64>();
+	soon(producer.when().subscribed()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_may_use_the_producer_that_they_are_of() {
+	let [a, b] = pair().await;
+	let own: Arc<OnceLock<Producer<u64>>> = Arc::default();
+	let inside = own.clone();
+	let producer = a
+		.streams()
+		.producer::<u64>()
+		.online_when(move |conditions| {
+			let own = inside.clone();
+			conditions.with_predicate(move |_| {
+				let sent = own.get().map(|producer| producer.try_send(1));
+				matches!(sent, Some(Err(Error::Offline(1)) | Ok(())))
+			})
+		});
+	let producer = producer.build().unwrap();
+	assert!(own.set(producer.clone()).is_ok());
+	let _consumer = b.streams().consume::<u64>();
+	soon(producer.when().online()).await;
 }
