@@ -776,3 +776,29 @@ async fn an_abused_control_stream_ends_the_connection() {
 	assert_eq!(node.tasks.panicked(), 0);
 	node.stop().await;
 }
+
+/// A socket that takes everything and answers nothing, as an address of a peer.
+async fn black_hole() -> (tokio::net::UdpSocket, EndpointAddr) {
+	let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+	let nobody = EndpointAddr::new(SecretKey::generate().public());
+	let addr = nobody.with_ip_addr(socket.local_addr().unwrap());
+	(socket, addr)
+}
+
+#[tokio::test]
+async fn those_who_do_not_answer_hold_up_no_shutdown() {
+	let node = Node::new().await;
+	let (socket, addr) = black_hole().await;
+	let open = node.peers.open(addr, Protocol::Streams);
+	let shutdown = async {
+		socket.readable().await.unwrap();
+		let started = Instant::now();
+		node.peers.shutdown(CloseCode::GracefulShutdown).await;
+		started.elapsed()
+	};
+	let (open, took) = futures::join!(open, shutdown);
+	assert!(matches!(open, Err(OpenError::ShuttingDown)), "{open:?}");
+	// By then QUIC has not yet given up: three times 300 ms.
+	assert!(took < Duration::from_millis(800), "{took:?}");
+	node.stop().await;
+}

@@ -2,7 +2,7 @@
 
 use {
 	super::{Blob, subscribed},
-	crate::util::{nodes, soon},
+	crate::util::{nodes, soon, within},
 	mosaik::streams::{Consumer, State, producer},
 	std::{
 		sync::atomic::{AtomicU32, Ordering},
@@ -170,4 +170,20 @@ async fn a_consumer_that_is_cut_comes_back_when_it_reads_again() {
 	};
 	soon("back", futures::future::join(again, sending)).await;
 	assert!(expected < number);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_does_not_read_holds_up_no_shutdown_for_long() {
+	let [n0, n1] = nodes().await;
+	let producer = n0.streams().produce::<Blob>();
+	let consumer = n1.streams().consume::<Blob>();
+	subscribed(&producer, 1).await;
+	for number in 0..BLOBS / 2 {
+		if producer.try_send(Blob::numbered(number)).is_err() {
+			break;
+		}
+	}
+	// What was sent has a second to arrive, and is far more than the consumer takes.
+	within(Duration::from_secs(2), "shutdown", n0.shutdown()).await;
+	assert!(consumer.stats().datums() < BLOBS as usize / 2);
 }
