@@ -199,8 +199,8 @@ fn child() {
 	drop(presence);
 }
 
-/// Returns when the child has announced itself.
-fn spawn_child(base: &Path) -> Child {
+/// Returns when the child has announced itself; what it says further is not read.
+fn spawn_child(base: &Path) -> (Child, impl Sized) {
 	let name = "discovery::host::tests::child";
 	let mut child = Command::new(std::env::current_exe().unwrap())
 		.args([name, "--exact", "--nocapture"])
@@ -213,14 +213,14 @@ fn spawn_child(base: &Path) -> Child {
 	// The test's harness has its say on the same line.
 	let announced = lines.find(|line| line.as_ref().unwrap().ends_with(ANNOUNCED));
 	assert!(announced.is_some(), "the child ended before its time");
-	child
+	(child, lines)
 }
 
 #[test]
 fn a_killed_process_leaves_a_file_that_the_next_reader_removes() {
 	let base = folder();
 	let a = announce(base.path(), "x", 1);
-	let mut child = spawn_child(base.path());
+	let (mut child, _output) = spawn_child(base.path());
 	assert_eq!(ids(&a), expect(&[2]));
 	assert_eq!(files(base.path(), "x"), 2);
 
@@ -235,7 +235,7 @@ fn a_killed_process_leaves_a_file_that_the_next_reader_removes() {
 	assert_eq!(files(base.path(), "x"), 1);
 
 	// And one that ends by itself does.
-	let mut child = spawn_child(base.path());
+	let (mut child, _output) = spawn_child(base.path());
 	assert_eq!(ids(&a), expect(&[2]));
 	drop(child.stdin.take());
 	child.wait().unwrap();
