@@ -21,6 +21,7 @@ bench *args:
 bless:
 	BLESS=1 cargo test -p mosaik-proto --test golden
 	TRYBUILD=overwrite cargo test -p mosaik-macros --test ui
+	scripts/api.py --bless
 
 # Looks for inputs that break a decoder or a core: `just fuzz fanout 600`. The
 # targets are in fuzz/. Needs nightly and `cargo install cargo-fuzz`.

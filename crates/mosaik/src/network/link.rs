@@ -436,7 +436,7 @@ impl Driver {
 		let mut tick = Tick::LookAgainAt(now);
 		self.link.usage.send_if_modified(|usage| {
 			tick = usage.tick(now, idle_after, patience);
-			false
+			matches!(tick, Tick::Ask(_))
 		});
 		match tick {
 			Tick::LookAgainAt(next) => return next,
@@ -502,6 +502,16 @@ async fn first_byte(
 		Lane { send, recv, guard },
 		byte.ok().and_then(Result::ok).flatten(),
 	)
+}
+
+#[cfg(test)]
+impl Link {
+	/// Resolves when this node wants to close the link or has closed it.
+	pub(super) async fn is_waning(&self) {
+		let waning = |usage: &Usage| usage.phase != Phase::Up;
+		// Fails when the sender is gone, but `self` holds it.
+		let _ = self.usage.subscribe().wait_for(waning).await;
+	}
 }
 
 #[cfg(test)]

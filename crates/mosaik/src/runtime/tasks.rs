@@ -133,7 +133,7 @@ impl Tasks {
 		self.0.token.cancel();
 	}
 
-	/// Runs the shutdown of the node, which no shutdown waits for.
+	/// Runs a part of the shutdown of the node, for which no shutdown waits.
 	pub(crate) fn run_shutdown(&self, future: impl Future<Output = ()> + Send + 'static) {
 		drop(self.0.runtime.spawn(future));
 	}
