@@ -76,7 +76,7 @@ pub(crate) struct Identity {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
 	/// How many peers may be connected or being dialled. More are refused with
-	/// `Overloaded`. About 100 kB each.
+	/// `Overloaded`. About 120 kB each, most of it QUIC's.
 	pub max_connections: usize,
 	/// How many inbound handshakes may be under way. More are refused.
 	pub max_half_open: usize,
