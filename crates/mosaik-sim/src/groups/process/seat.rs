@@ -193,12 +193,12 @@ impl Seat {
 				formation,
 				pos,
 				snapshot,
-			} if formation == self.identity.formation => {
-				if self.fetch.is_some_and(|fetch| fetch.pos == pos) {
-					match snapshot {
-						Some(snapshot) => self.on_fetched(*snapshot),
-						None => self.fetch_elsewhere(setup, effects),
-					}
+			} if formation == self.identity.formation
+				&& self.fetch.is_some_and(|fetch| fetch.pos == pos) =>
+			{
+				match snapshot {
+					Some(snapshot) => self.on_fetched(*snapshot),
+					None => self.fetch_elsewhere(setup, effects),
 				}
 			}
 			_ => {}
