@@ -164,6 +164,7 @@ impl Raft {
 			writes: Writes::default(),
 			out: Outbox::default(),
 		};
+		raft.look_for_removal();
 		raft.reset_election_timer();
 		if raft.is_only_voter() {
 			// Nobody could object.
@@ -244,9 +245,14 @@ impl Raft {
 			return;
 		}
 		self.commit = index;
-		// What came before this member was added says nothing about it.
-		let was_added = self.id.get() <= index;
-		let (config_index, config) = self.log.config_at(index);
+		self.look_for_removal();
+	}
+
+	/// Reports that this member was removed, if that is committed. What came before
+	/// it was added says nothing about it.
+	fn look_for_removal(&mut self) {
+		let was_added = self.id.get() <= self.commit;
+		let (config_index, config) = self.log.config_at(self.commit);
 		if !self.removed && was_added && !config.contains(self.id) {
 			self.removed = true;
 			self.out.events.push(CoreEvent::Removed { config_index });
