@@ -13,6 +13,7 @@ test *filter:
 # A long simulation: `just sim 1000` tries a thousand seeds.
 sim seeds="100":
 	cargo run --release -p mosaik-sim -- discovery --seed 1 --seeds {{seeds}}
+	cargo run --release -p mosaik-sim -- groups --seed 1 --seeds {{seeds}}
 
 bench *args:
 	cargo bench -p mosaik --bench streams -- {{args}}
@@ -27,3 +28,8 @@ bless:
 # targets are in fuzz/. Needs nightly and `cargo install cargo-fuzz`.
 fuzz target="discovery_message" seconds="60":
 	cargo +nightly fuzz run --fuzz-dir fuzz {{target}} -- -max_total_time={{seconds}}
+
+# Switches on one seeded bug of the consensus core after the other: the
+# simulation must find each. `just mutants --only VoteTwice` tries one.
+mutants *args:
+	RUSTFLAGS="--cfg mutants" cargo run --release --target-dir target/mutants -p mosaik-sim -- mutants {{args}}

@@ -168,6 +168,7 @@ impl Raft {
 			writes: Writes::default(),
 			out: Outbox::default(),
 		};
+		raft.look_for_removal();
 		raft.reset_election_timer();
 		if raft.is_only_voter() {
 			// Nobody could object.
@@ -298,9 +299,14 @@ impl Raft {
 			return;
 		}
 		self.commit = index;
-		let (config_index, config) = self.log.config_at(index);
-		// Configurations from before it was added do not have it either.
-		let was_added = index >= self.id.get() && !config.members.is_empty();
+		self.look_for_removal();
+	}
+
+	/// Reports that this member was removed, if that is committed. What came before
+	/// it was added says nothing about it.
+	fn look_for_removal(&mut self) {
+		let (config_index, config) = self.log.config_at(self.commit);
+		let was_added = self.id.get() <= self.commit && !config.members.is_empty();
 		if !self.removed && was_added && !config.contains(self.id) {
 			self.removed = true;
 			self.out.events.push(CoreEvent::Removed { config_index });

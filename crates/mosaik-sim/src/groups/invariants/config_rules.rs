@@ -68,8 +68,9 @@ mod tests {
 		leader.role = RoleKind::Leader;
 		leader.commit = 4;
 		let two = config(5, 2, &[1, 2]);
-		let check =
-			|status: &Status, own, entry| check(id(1), status, own, &logs, at(4, 2), entry).is_ok();
+		let check = |status: &Status, own: Option<Term>, entry: &Entry| {
+			check(id(1), status, own, &logs, at(4, 2), entry).is_ok()
+		};
 		assert!(check(&leader, Some(2), &two));
 		let other = config(5, 2, &[1]);
 		assert!(!check(&leader, Some(2), &other));

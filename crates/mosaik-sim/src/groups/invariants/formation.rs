@@ -235,8 +235,12 @@ impl Formation {
 		if pos.index == 0 {
 			return Ok(());
 		}
-		if status.role == RoleKind::Leader && before.is_some() {
-			commit_quorum::check(view.member, status, pos, holds)?;
+		if status.role == RoleKind::Leader
+			&& let Some(before) = before
+		{
+			// It may have changed its configuration after it committed.
+			let old = self.logs.config_at(before.last).map(|(config, _)| config);
+			commit_quorum::check(view.member, status, old, pos, holds)?;
 		}
 		let new = self
 			.committed

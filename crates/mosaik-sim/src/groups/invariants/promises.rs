@@ -20,8 +20,8 @@ pub fn check(member: MemberId, disk: &MemberDisk, note: &Note) -> Check {
 		Note::Voted { term, candidate } => keeps(disk.hard_state, term, candidate),
 		Note::Stood { term } => keeps(disk.hard_state, term, member),
 		Note::Matched { term, index } => {
-			// What a later leader replaced meanwhile is still there.
-			disk.hard_state.term >= term && disk.reaches(index)
+			let on_disk = disk.hard_state.term;
+			on_disk > term || on_disk == term && disk.reaches(index)
 		}
 		_ => true,
 	};
@@ -35,7 +35,8 @@ pub fn check(member: MemberId, disk: &MemberDisk, note: &Note) -> Check {
 }
 
 /// Whether a vote is on disk, or was: the disk of a process that stands still may
-/// be further than it knows.
+/// be further than it knows. The same goes for entries, which a later leader may
+/// have replaced on disk by then: as if the acknowledgment had been long under way.
 fn keeps(on_disk: HardState, term: Term, candidate: MemberId) -> bool {
 	let vote = Some(candidate);
 	on_disk == HardState { term, vote } || on_disk.term > term
