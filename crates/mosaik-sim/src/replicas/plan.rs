@@ -138,6 +138,11 @@ impl Plan {
 		plan
 	}
 
+	/// Whether all disks survive.
+	pub fn is_durable(&self) -> bool {
+		self.nodes.iter().all(|(_, is_durable)| *is_durable)
+	}
+
 	fn fill(&mut self, rng: &mut Xoshiro256PlusPlus) {
 		let nodes = self.nodes.len();
 		for node in 0..nodes {

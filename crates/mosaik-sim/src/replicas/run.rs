@@ -5,7 +5,7 @@ use {
 		bonds::{Bonds, Noticed},
 		clients::Clients,
 		host::{Directory, Host, Make, Note, at, payload},
-		invariants::{Agreement, Chains, Identities, Leaders},
+		invariants::{Agreement, Chains, Duplicates, Identities, Leaders},
 		plan::{Action, Plan},
 	},
 	crate::lossy::{Node, Step, Weather, World},
@@ -88,10 +88,12 @@ struct Run<'a> {
 	/// The calls of each node's users that are not answered.
 	calls: Vec<BTreeSet<CallId>>,
 	leaving: BTreeSet<Node>,
+	has_anybody_left: bool,
 	agreement: Agreement,
 	identities: Identities,
 	leaders: Leaders,
 	chains: Chains,
+	duplicates: Duplicates,
 	/// Formations that have lost their quorum, by who was told.
 	quorum_lost: BTreeSet<FormationId>,
 	/// Formations of which a majority of the voters was destroyed.
@@ -123,10 +125,12 @@ impl<'a> Run<'a> {
 			clients: Clients::default(),
 			calls: vec![BTreeSet::new(); nodes],
 			leaving: BTreeSet::new(),
+			has_anybody_left: false,
 			agreement: Agreement::default(),
 			identities: Identities::default(),
 			leaders: Leaders::default(),
 			chains: Chains::default(),
+			duplicates: Duplicates::default(),
 			quorum_lost: BTreeSet::new(),
 			destroyed: BTreeSet::new(),
 			conflicts: BTreeSet::new(),
@@ -264,6 +268,7 @@ impl<'a> Run<'a> {
 				if has_company {
 					let call = self.clients.call();
 					self.leaving.insert(node);
+					self.has_anybody_left = true;
 					self.tell(node, Input::Leave { call })?;
 				}
 			}
@@ -460,6 +465,11 @@ impl<'a> Run<'a> {
 		let now = self.world.now();
 		match note {
 			Note::Applied(of, entries) => {
+				// A node that leaves is another participant when it comes back.
+				if self.plan.is_durable() && !self.has_anybody_left {
+					let (expected, nodes) = (self.plan.expect, self.plan.nodes.len());
+					self.duplicates.committed(of.formation, expected, nodes)?;
+				}
 				for entry in &entries {
 					self.agreement.applied(of.formation, entry)?;
 					match &entry.kind {

@@ -2,7 +2,11 @@
 
 mod agreement;
 mod chains;
+mod duplicates;
 mod identities;
 mod leaders;
 
-pub use {agreement::Agreement, chains::Chains, identities::Identities, leaders::Leaders};
+pub use {
+	agreement::Agreement, chains::Chains, duplicates::Duplicates, identities::Identities,
+	leaders::Leaders,
+};
