@@ -96,14 +96,15 @@ impl Replica {
 			if leader == member.identity.member {
 				member.requests.sent(&batch, now);
 				let (last, has_gap) = propose(&mut member.raft, batch);
-				if has_gap && let Some(last) = last {
+				let Some(last) = last else {
+					// Refused: it is tried again after a while.
+					return has_proposed;
+				};
+				if has_gap {
 					member.requests.rewind(last);
-				}
-				// Refused: it is tried again after a while.
-				has_proposed |= last.is_some();
-				if last.is_none() {
 					return has_proposed;
 				}
+				has_proposed = true;
 			} else {
 				let peer = member
 					.peer_of(leader)
