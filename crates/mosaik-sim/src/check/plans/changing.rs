@@ -234,14 +234,14 @@ pub(super) fn outlines() -> Vec<Outline> {
 		),
 		(
 			"calls-5",
-			"four voters and a learner, in a world of calls",
+			"four voters and a learner that is promoted, in a world of calls",
 			Bounds {
 				voters: 4,
 				learners: 1,
 				network: Network::Calls,
 				is_led: true,
-				terms: 3,
-				log: 2,
+				terms: 2,
+				log: 3,
 				removes_down_to: 3,
 				promotes: true,
 				..Bounds::default()

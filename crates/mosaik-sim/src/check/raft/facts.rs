@@ -37,7 +37,7 @@ pub enum Rule {
 	StrongReads,
 	/// A command is committed once, however often it was handed in.
 	Once,
-	/// No member has an id that another one had.
+	/// No member has an id that another one had: it is the index of its entry.
 	FreshIds,
 	/// Nobody finds an invariant broken, refuses a message of a member, or cannot
 	/// read what it wrote.
@@ -152,15 +152,6 @@ impl Facts {
 		}
 	}
 
-	/// A leader has appended a change of configuration. `is_known` tells the ids
-	/// that there are, or were.
-	pub fn joined(&mut self, before: &View, after: &View, is_known: impl Fn(MemberId) -> bool) {
-		let mut new = after.config.members.keys().copied();
-		if new.any(|id| !before.config.contains(id) && is_known(id)) {
-			self.broken.insert(Rule::FreshIds);
-		}
-	}
-
 	/// A leader has appended a change of configuration: were the rules kept?
 	pub fn changed(&mut self, before: &View, after: &View) {
 		let old: BTreeSet<_> = before.config.voters.iter().collect();
@@ -218,7 +209,10 @@ impl Facts {
 				Some(_) => {
 					self.broken.insert(Rule::CommittedImmutable);
 				}
-				None => self.committed.push((entry.clone(), view.term)),
+				None => {
+					self.check_ids(entry, base);
+					self.committed.push((entry.clone(), view.term));
+				}
 			}
 		}
 		let mut once = BTreeSet::new();
@@ -230,6 +224,27 @@ impl Facts {
 			{
 				self.broken.insert(Rule::Once);
 			}
+		}
+	}
+
+	/// Members that are new in the next committed entry must have its index as id:
+	/// no other entry is ever committed there.
+	fn check_ids(&mut self, entry: &Entry, base: LogIndex) {
+		let EntryKind::Config(config) = &entry.kind else {
+			return;
+		};
+		let mut before = self.committed.iter().rev();
+		let before = before.find_map(|(entry, _)| match &entry.kind {
+			EntryKind::Config(config) => Some(config),
+			_ => None,
+		});
+		let is_old = |id: MemberId| match before {
+			Some(before) => before.contains(id),
+			None => id.get() <= base,
+		};
+		let mut new = config.members.keys().filter(|id| !is_old(**id));
+		if new.any(|id| id.get() != entry.pos.index) {
+			self.broken.insert(Rule::FreshIds);
 		}
 	}
 

@@ -112,12 +112,10 @@ impl RaftModel {
 		}
 		state.set(id, Some(outcome.node.clone()));
 		facts.observe(id, &node.view, &outcome, state, self.base());
-		if let Stimulus::Change(_) = what {
-			let (before, after) = (&node.view, &outcome.node.view);
-			facts.joined(before, after, |id| state.knows(id));
-			if self.bounds.judges_changes {
-				facts.changed(before, after);
-			}
+		if let Stimulus::Change(_) = what
+			&& self.bounds.judges_changes
+		{
+			facts.changed(&node.view, &outcome.node.view);
 		}
 		self.admit(state, &facts);
 		state.facts = facts.share();
