@@ -69,8 +69,12 @@ impl Sim {
 			}
 			Later::Notice(at, other, is_up) => self.notice(at, other, is_up)?,
 			Later::Mend(cut) => {
-				self.cuts.remove(&cut);
+				let ways = self.cuts.remove(&cut).unwrap_or_default();
 				self.world.heal();
+				for (from, to) in ways {
+					let soon = self.world.roll() % (self.scenario.settings.heartbeat * 1_000);
+					self.then(soon, Later::Notice(to, from, true));
+				}
 				for (from, to) in self.cuts.values().flatten() {
 					self.world.block(*from, *to);
 				}
@@ -306,8 +310,14 @@ impl Sim {
 				}
 			}
 		}
-		for (from, to) in &ways {
-			self.world.block(*from, *to);
+		// Some of the drivers notice, and soon: then there are two who lead.
+		let is_noticed = self.world.roll().is_multiple_of(2);
+		for &(from, to) in &ways {
+			self.world.block(from, to);
+			if is_noticed {
+				let soon = self.world.roll() % (self.scenario.settings.heartbeat * 1_000);
+				self.then(soon, Later::Notice(to, from, false));
+			}
 		}
 		let cut = self.next_later;
 		self.cuts.insert(cut, ways);

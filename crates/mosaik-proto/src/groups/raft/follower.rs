@@ -16,13 +16,12 @@ use {
 impl Raft {
 	/// Follows who says that it leads in `term`; `false` if that term is over.
 	fn accept_leader(&mut self, from: MemberId, term: Term) -> Result<bool, StepError> {
-		if term < self.term {
+		if term < self.term && !mutant!(AppendFromNonLeader) {
 			return Ok(false);
 		}
 		let other = self.leader.filter(|leader| *leader != from);
 		if term == self.term
 			&& let Some(first) = other
-			&& !mutant!(AppendFromNonLeader)
 		{
 			let second = from;
 			return Err(self.poison(Poison::TwoLeaders {
@@ -74,7 +73,7 @@ impl Raft {
 
 	fn take_entries(&mut self, from: MemberId, append: Append) -> Result<AppendOutcome, StepError> {
 		let prev = append.prev;
-		if prev.index < self.commit {
+		if prev.index < self.commit && !mutant!(TruncateCommitted) {
 			// What is committed here is in the leader's log, whatever it sent.
 			return Ok(AppendOutcome::Matched(self.commit));
 		}
@@ -98,8 +97,8 @@ impl Raft {
 
 	/// Appends those entries that the log does not have, in place of others.
 	fn take_new(&mut self, from: MemberId, entries: Vec<Entry>) -> Result<(), StepError> {
-		let known = |entry: &Entry| self.log.contains(entry.pos);
-		let skip = entries.iter().take_while(|entry| known(entry)).count();
+		let known = |entry: &&Entry| self.log.contains(entry.pos) && !mutant!(TruncateCommitted);
+		let skip = entries.iter().take_while(known).count();
 		let Some(first) = entries.get(skip).map(|entry| entry.pos.index) else {
 			return Ok(());
 		};
