@@ -200,11 +200,13 @@ impl Sim {
 	/// A user issues a command at a node, if that is a member.
 	pub(super) fn append(&mut self, node: Node, value: u64) -> Check {
 		let setup = Rc::clone(&self.setup);
+		let (at, calls) = (self.world.now(), &mut self.calls);
 		let reads = &mut self.invariants.formation(setup.formation).reads;
 		self.world.with(node, |member, now, effects| {
 			member.act(now, effects, |seat, effects, _| {
 				if seat.append(&setup, value, effects) {
 					reads.issue(value);
+					calls.issue(at, node, value);
 				}
 			})
 		});
@@ -216,11 +218,13 @@ impl Sim {
 		self.next_read += 1;
 		let read = self.next_read;
 		let setup = Rc::clone(&self.setup);
+		let (at, calls) = (self.world.now(), &mut self.calls);
 		let reads = &mut self.invariants.formation(setup.formation).reads;
 		self.world.with(node, |member, now, effects| {
 			member.act(now, effects, |seat, effects, _| {
 				if seat.read(&setup, read, effects) {
 					reads.ask(read);
+					calls.ask(at, node, read);
 				}
 			})
 		});
