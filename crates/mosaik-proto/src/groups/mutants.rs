@@ -69,9 +69,10 @@ mod seeded {
 		ReadWithoutOwnTerm,
 		/// A strong read is confirmed by an acknowledgment older than itself.
 		ReadStaleRound,
-		/// Entries are accepted from who does not lead the term.
+		/// Entries are accepted from the leader of a term that is over.
 		AppendFromNonLeader,
-		/// A conflict below the commit index is resolved by truncation.
+		/// An append replaces all that follows it, whether or not it differs and what of
+		/// it is committed.
 		TruncateCommitted,
 		/// A formation absorbs another while it is yielding itself.
 		AbsorbWhileYielding,

@@ -69,8 +69,12 @@ impl Sim {
 			}
 			Later::Notice(at, other, is_up) => self.notice(at, other, is_up)?,
 			Later::Mend(cut) => {
-				self.cuts.remove(&cut);
+				let ways = self.cuts.remove(&cut).unwrap_or_default();
 				self.world.heal();
+				for (from, to) in ways {
+					let soon = self.world.roll() % (self.scenario.settings.heartbeat * 1_000);
+					self.then(soon, Later::Notice(to, from, true));
+				}
 				for (from, to) in self.cuts.values().flatten() {
 					self.world.block(*from, *to);
 				}
@@ -196,11 +200,13 @@ impl Sim {
 	/// A user issues a command at a node, if that is a member.
 	pub(super) fn append(&mut self, node: Node, value: u64) -> Check {
 		let setup = Rc::clone(&self.setup);
+		let (at, calls) = (self.world.now(), &mut self.calls);
 		let reads = &mut self.invariants.formation(setup.formation).reads;
 		self.world.with(node, |member, now, effects| {
 			member.act(now, effects, |seat, effects, _| {
 				if seat.append(&setup, value, effects) {
 					reads.issue(value);
+					calls.issue(at, node, value);
 				}
 			})
 		});
@@ -212,11 +218,13 @@ impl Sim {
 		self.next_read += 1;
 		let read = self.next_read;
 		let setup = Rc::clone(&self.setup);
+		let (at, calls) = (self.world.now(), &mut self.calls);
 		let reads = &mut self.invariants.formation(setup.formation).reads;
 		self.world.with(node, |member, now, effects| {
 			member.act(now, effects, |seat, effects, _| {
 				if seat.read(&setup, read, effects) {
 					reads.ask(read);
+					calls.ask(at, node, read);
 				}
 			})
 		});
@@ -306,8 +314,14 @@ impl Sim {
 				}
 			}
 		}
-		for (from, to) in &ways {
-			self.world.block(*from, *to);
+		// Some of the drivers notice, and soon: then there are two who lead.
+		let is_noticed = self.world.roll().is_multiple_of(2);
+		for &(from, to) in &ways {
+			self.world.block(from, to);
+			if is_noticed {
+				let soon = self.world.roll() % (self.scenario.settings.heartbeat * 1_000);
+				self.then(soon, Later::Notice(to, from, false));
+			}
 		}
 		let cut = self.next_later;
 		self.cuts.insert(cut, ways);

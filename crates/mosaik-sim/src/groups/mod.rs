@@ -11,6 +11,7 @@
 //! are not needed.
 
 pub mod disk;
+pub mod history;
 pub mod invariants;
 pub mod machine;
 pub mod mail;

@@ -210,9 +210,10 @@ impl Scenario {
 				weights.crash = 6;
 			}
 			Mix::Partitions => {
-				weights.cut = 20;
-				weights.append = 40;
-				weights.read = 40;
+				weights.cut = 10;
+				weights.append = 60;
+				weights.read = 60;
+				self.pace /= 4;
 			}
 		}
 	}

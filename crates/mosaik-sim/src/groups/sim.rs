@@ -3,6 +3,7 @@
 use {
 	super::{
 		disk::{Identity, MemberDisk, Snapshot},
+		history::Calls,
 		invariants::{Check, Invariants, View, Violation},
 		machine::Prefix,
 		note::Note,
@@ -101,6 +102,7 @@ pub struct Sim {
 	pub(super) next_read: u64,
 	pub(super) cuts: BTreeMap<u64, Vec<(Node, Node)>>,
 	pub(super) stats: Stats,
+	pub(super) calls: Calls,
 	actions: Vec<Action>,
 	notes: Vec<Note>,
 	looked_at: u64,
@@ -120,6 +122,9 @@ pub fn run(options: &Options) -> Outcome {
 		.err();
 	if violation.is_none() && !options.stops_early {
 		violation = sim.finale().err();
+	}
+	if violation.is_none() {
+		violation = sim.look_back().err();
 	}
 	sim.end(violation)
 }
@@ -155,6 +160,7 @@ impl Sim {
 			next_read: 0,
 			cuts: BTreeMap::new(),
 			stats: Stats::default(),
+			calls: Calls::default(),
 			actions: Vec::new(),
 			notes: Vec::new(),
 			looked_at: 0,
@@ -289,10 +295,12 @@ impl Sim {
 	/// What users were told.
 	fn hear(&mut self) -> Check {
 		let formation = self.invariants.formation(self.setup.formation);
+		let now = self.world.now();
 		for note in &self.notes {
 			match *note {
 				Note::Done { value, index } => {
 					self.stats.commands += 1;
+					self.calls.done(now, value, index);
 					if let Some(index) = index {
 						let committed = formation.machine.value_at(index);
 						formation.acknowledged.done(value, index, committed)?;
@@ -301,15 +309,25 @@ impl Sim {
 				}
 				Note::Read { read, prefix } => {
 					self.stats.reads += 1;
+					self.calls.answer(now, read, Some(prefix));
 					let right = formation.machine.state_of_length(prefix.length);
 					formation.reads.answer(read, prefix, right)?;
 				}
-				Note::ReadFailed { read } => formation.reads.give_up(read),
+				Note::ReadFailed { read } => {
+					self.calls.answer(now, read, None);
+					formation.reads.give_up(read);
+				}
 				Note::Installed { .. } => self.stats.installs += 1,
 				_ => {}
 			}
 		}
 		Ok(())
+	}
+
+	/// Whether all that users were told makes sense together.
+	fn look_back(&mut self) -> Check {
+		let formation = self.invariants.formation(self.setup.formation);
+		self.calls.check(formation.machine.values())
 	}
 
 	/// Who leads in the latest term.

@@ -6,7 +6,7 @@
 use {
 	super::{Check, broken, committed::Committed},
 	crate::groups::{
-		machine::{Prefix, value_of},
+		machine::{Prefix, after, value_of},
 		note::Note,
 	},
 	mosaik_proto::groups::{
@@ -35,7 +35,7 @@ impl StateMachine {
 	/// The next entry is committed.
 	pub fn committed(&mut self, entry: &Entry) {
 		let state = self.states.last().copied().unwrap_or(Prefix::EMPTY);
-		self.states.push(state.after(entry));
+		self.states.push(after(state, entry));
 		if let EntryKind::Commands(batch) = &entry.kind {
 			let values = batch.iter().map(|envelope| value_of(&envelope.payload));
 			self.values.extend(values);
@@ -132,7 +132,7 @@ mod tests {
 		let mut machine = StateMachine::default();
 		machine.found(3);
 		machine.committed(&entry);
-		let right = Prefix::EMPTY.after(&entry);
+		let right = after(Prefix::EMPTY, &entry);
 		let applied = |pos, prefix: Prefix| Note::Applied {
 			pos,
 			seq_end: prefix.length,

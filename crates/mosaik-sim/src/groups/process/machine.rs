@@ -3,7 +3,11 @@
 use {
 	super::{Effects, Seat},
 	crate::{
-		groups::{disk::Snapshot, machine::Prefix, note::Note},
+		groups::{
+			disk::Snapshot,
+			machine::{Prefix, after},
+			note::Note,
+		},
 		lossy::Effect,
 	},
 	mosaik_proto::groups::{
@@ -166,7 +170,7 @@ impl Seat {
 					}
 				}
 			}
-			machine.prefix = machine.prefix.after(entry);
+			machine.prefix = after(machine.prefix, entry);
 			machine.index = entry.pos.index;
 			notes.push(Note::Applied {
 				pos: entry.pos,
