@@ -15,6 +15,12 @@ sim seeds="100":
 	cargo run --release -p mosaik-sim -- discovery --seed 1 --seeds {{seeds}}
 	cargo run --release -p mosaik-sim -- groups --seed 1 --seeds {{seeds}}
 
+# The gate of consensus groups: long runs of the core and of whole replicas, then
+# the seeded bugs. About 40 minutes on two cores.
+gate: && mutants
+	cargo run --release -p mosaik-sim -- groups --seed 1 --seeds 10000 --events 50000
+	cargo run --release -p mosaik-sim -- replicas --seed 1 --seeds 10000 --time 400
+
 bench *args:
 	cargo bench -p mosaik --bench streams -- {{args}}
 
@@ -22,6 +28,7 @@ bench *args:
 bless:
 	BLESS=1 cargo test -p mosaik-proto --test golden
 	TRYBUILD=overwrite cargo test -p mosaik-macros --test ui
+	scripts/api.py --bless
 
 # Looks for inputs that break a decoder or a core: `just fuzz fanout 600`. The
 # targets are in fuzz/. Needs nightly and `cargo install cargo-fuzz`.

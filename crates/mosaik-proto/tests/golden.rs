@@ -13,6 +13,16 @@ use {
 			Message, PeerEntry, PeerEntryVersion, SignedPeerEntry,
 			message::{Beat, Departure, Digest, Held, Hello, Lists, Mention, News, Want},
 		},
+		groups::{
+			Config, MemberInfo,
+			entry::{Entry, EntryKind, Envelope, FormationEntry},
+			message::{
+				self as group, Append, AppendOutcome, AppendReply, BeatReply, Frame, Msg,
+				SnapshotOffer, VoteReply, VoteRequest,
+			},
+			state::Base,
+			types::{FormationId, LeadershipPreference, LogPos, MemberId, Nonce},
+		},
 		id::{Digest as Id, StreamId},
 		streams::{Ack, Answer, Criteria, Subscribe},
 		tickets::Ticket,
@@ -216,4 +226,143 @@ fn ids_are_what_they_were() {
 	assert_golden("ids/parts", &Id::from_parts(&["ab", "c"]));
 	let ticket = Ticket::new("class".into(), (&b"ticket"[..]).into());
 	assert_golden("ids/ticket", &ticket.id());
+}
+
+/// Every message of a group, and every kind of entry.
+fn group_messages() -> Vec<(&'static str, Msg)> {
+	let id = |n| MemberId::new(n).unwrap();
+	let pos = |term, index| LogPos { term, index };
+	let info = |n: u8, preference| MemberInfo {
+		peer: key(n).public(),
+		nonce: Nonce::from(u128::from(n)),
+		preference,
+	};
+	let founders = [
+		info(1, LeadershipPreference::Normal),
+		info(2, LeadershipPreference::reluctant()),
+	];
+	let mut config = Config::founding(founders);
+	let observer = info(3, LeadershipPreference::Observer);
+	config.members.insert(id(300), observer);
+	let command = |origin_seq| Envelope {
+		origin: id(2),
+		origin_seq,
+		payload: (&b"command"[..]).into(),
+	};
+	let into = FormationId::from(7);
+	let steps = [
+		FormationEntry::Yielding { into, attempt: 1 },
+		FormationEntry::YieldAborted { attempt: 1 },
+		FormationEntry::Absorb {
+			from: into,
+			attempt: 2,
+		},
+		FormationEntry::Dissolve { into, attempt: 2 },
+		FormationEntry::Close,
+	];
+	let kinds = [
+		EntryKind::Noop,
+		EntryKind::Commands([command(1), command(300)].into()),
+		EntryKind::Config(config.into()),
+	];
+	let kinds = kinds.into_iter().chain(steps.map(EntryKind::Formation));
+	let entries = (6..).zip(kinds).map(|(index, kind)| Entry {
+		pos: pos(3, index),
+		seq_end: 9,
+		kind,
+	});
+	let append = Append {
+		term: 3,
+		prev: pos(2, 5),
+		entries: entries.collect(),
+		commit: 4,
+		round: 300,
+	};
+	let reply = |outcome| {
+		Msg::AppendReply(AppendReply {
+			term: 3,
+			round: 300,
+			outcome,
+		})
+	};
+	let beat = |quiesce| {
+		Msg::Beat(group::Beat {
+			term: 3,
+			commit: 4,
+			round: 300,
+			quiesce,
+		})
+	};
+	let request = |transfer| VoteRequest {
+		term: 4,
+		last: pos(3, 8),
+		transfer,
+	};
+	let vote = |granted| VoteReply { term: 4, granted };
+	let conflict = AppendOutcome::Conflict {
+		prev: 5,
+		hint: pos(1, 3),
+	};
+	let offer = SnapshotOffer {
+		term: 3,
+		pos: pos(2, 5),
+		round: 300,
+	};
+	vec![
+		("append", Msg::Append(append)),
+		("matched", reply(AppendOutcome::Matched(13))),
+		("conflict", reply(conflict)),
+		("stale", reply(AppendOutcome::Stale)),
+		("beat", beat(None)),
+		("quiesce", beat(Some(pos(3, 8)))),
+		(
+			"beat_reply",
+			Msg::BeatReply(BeatReply {
+				term: 3,
+				round: 300,
+			}),
+		),
+		("pre_vote", Msg::PreVote(request(false))),
+		("pre_vote_reply", Msg::PreVoteReply(vote(true))),
+		("vote", Msg::Vote(request(true))),
+		("vote_reply", Msg::VoteReply(vote(false))),
+		("timeout_now", Msg::TimeoutNow { term: 3 }),
+		("snapshot_offer", Msg::SnapshotOffer(offer)),
+		(
+			"snapshot_failed",
+			Msg::SnapshotFailed {
+				term: 3,
+				pos: pos(2, 5),
+			},
+		),
+		("not_member", Msg::NotMember { config_index: 300 }),
+	]
+}
+
+#[test]
+fn group_frames_are_what_they_were() {
+	for (name, msg) in group_messages() {
+		let frame = Frame {
+			formation: FormationId::from(0x0102_0304_0506_0708_090a_0b0c_0d0e_0f10),
+			from: MemberId::new(1).unwrap(),
+			to: MemberId::new(300).unwrap(),
+			msg,
+		};
+		assert_golden(&format!("groups/{name}"), &frame);
+	}
+}
+
+/// What goes to disk and into snapshots besides the user's state.
+#[test]
+fn the_state_of_a_group_is_what_it_was() {
+	let (_, append) = group_messages().swap_remove(0);
+	let Msg::Append(append) = append else {
+		unreachable!("it is the first");
+	};
+	let mut base = Base::genesis(Config::founding([]));
+	for entry in &append.entries {
+		base.state.push(entry);
+		base.pos = entry.pos;
+	}
+	assert_golden("groups/base", &base);
 }

@@ -10,8 +10,10 @@
 //! `cargo run -p mosaik-sim -- discovery --seed 7 --nodes 1000` runs a world
 //! from the command line.
 
+pub mod check;
 pub mod discovery;
 pub mod groups;
 pub mod linearizability;
 pub mod lossy;
+pub mod replicas;
 pub mod world;

@@ -289,6 +289,10 @@ pub enum StepError {
 		/// Where the log ends.
 		last: LogIndex,
 	},
+	/// The message has a number that is never counted to, or a configuration that
+	/// is none.
+	#[error("the message has a number or a configuration that cannot be")]
+	Implausible,
 	/// The message claims to come from this member.
 	#[error("a message of this member's own came from outside")]
 	FromSelf,

@@ -6,8 +6,8 @@
 
 use {
 	super::{
-		entry::Entry,
-		types::{FormationId, LogIndex, LogPos, MemberId, Term},
+		entry::{Entry, growing},
+		types::{FormationId, LogIndex, LogPos, MAX_NUMBER, MemberId, Term},
 	},
 	serde::{Deserialize, Serialize},
 };
@@ -74,6 +74,7 @@ pub struct Append {
 	/// What the entries follow.
 	pub prev: LogPos,
 	/// The entries; none to find out where the logs agree.
+	#[serde(deserialize_with = "growing")]
 	pub entries: Vec<Entry>,
 	/// What is committed.
 	pub commit: LogIndex,
@@ -163,6 +164,32 @@ pub struct SnapshotOffer {
 }
 
 impl Msg {
+	/// Whether all that would be counted on from could have been counted to.
+	pub fn is_plausible(&self) -> bool {
+		let term = self.term().is_none_or(|term| term <= MAX_NUMBER);
+		let rest = match self {
+			Self::Append(m) => {
+				let entries = m.entries.iter().all(Entry::is_plausible);
+				m.prev.is_plausible() && entries && m.commit <= MAX_NUMBER
+			}
+			Self::AppendReply(m) => match m.outcome {
+				AppendOutcome::Matched(index) => index <= MAX_NUMBER,
+				AppendOutcome::Conflict { prev, hint } => prev <= MAX_NUMBER && hint.is_plausible(),
+				AppendOutcome::Stale => true,
+			},
+			Self::Beat(m) => m.commit <= MAX_NUMBER,
+			Self::PreVote(m) | Self::Vote(m) => m.last.is_plausible(),
+			Self::SnapshotOffer(m) => m.pos.is_plausible(),
+			Self::SnapshotFailed { pos, .. } => pos.is_plausible(),
+			Self::NotMember { config_index } => *config_index <= MAX_NUMBER,
+			Self::BeatReply(_)
+			| Self::PreVoteReply(_)
+			| Self::VoteReply(_)
+			| Self::TimeoutNow { .. } => true,
+		};
+		term && rest
+	}
+
 	/// The term of the sender, or that it stands in.
 	pub const fn term(&self) -> Option<Term> {
 		match self {

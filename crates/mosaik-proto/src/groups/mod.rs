@@ -15,14 +15,20 @@
 //! | [`message`]    | what members say to one another |
 //! | [`engine`]     | the seam: what a consensus engine is told and wants done |
 //! | [`raft`]       | the engine |
+//! | [`formation`]  | how a formation comes to be, and how two become one |
+//! | [`membership`] | who is promoted, removed, and leaves |
+//! | [`replica`]    | one node in one group: all of the above together |
 //! | [`settings`]   | how patient it is |
 
 pub mod config;
 pub mod engine;
 pub mod entry;
+pub mod formation;
+pub mod membership;
 pub mod message;
 pub mod mutants;
 pub mod raft;
+pub mod replica;
 pub mod settings;
 pub mod state;
 pub mod types;

@@ -6,14 +6,28 @@ use {
 		config::{Config, ConfigChange, InvalidChange},
 		entry::{Entry, EntryKind, Envelope, FormationEntry},
 		mutants::mutant,
-		types::{FormationId, LogIndex, LogPos, MemberId, Seq},
+		types::{FormationId, LogIndex, LogPos, MAX_NUMBER, MemberId, Seq},
 	},
 	serde::{Deserialize, Serialize},
-	std::{collections::BTreeMap, sync::Arc},
+	std::{
+		collections::{BTreeMap, BTreeSet},
+		sync::Arc,
+	},
 };
 
 /// How many runs of commands an origin's session remembers the indices of.
 const MAX_RUNS: usize = 8;
+
+/// The bits of an origin's number that count its commands; those above count the
+/// starts of its process.
+pub const EPOCH_SHIFT: u32 = 40;
+
+/// Whether the command numbered `next` may come right after the one numbered
+/// `last`: the next of the same start of its origin, or the first of a later one.
+pub const fn follows(last: u64, next: u64) -> bool {
+	let is_first = next & ((1 << EPOCH_SHIFT) - 1) == 1;
+	next == last.wrapping_add(1) || is_first && next >> EPOCH_SHIFT > last >> EPOCH_SHIFT
+}
 
 /// The fold of a log up to a position: equal logs have equal states.
 ///
@@ -34,6 +48,8 @@ pub struct LogState {
 	pub sessions: BTreeMap<MemberId, Session>,
 	/// Whether the formation goes on.
 	pub life: Life,
+	/// Where that changed last.
+	pub life_index: LogIndex,
 	/// The number of the last attempt to yield.
 	pub attempts: u64,
 }
@@ -63,7 +79,8 @@ pub enum Life {
 /// The commands of one member: they enter the log in order and without gaps.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Session {
-	/// The number of the last one.
+	/// The number of the last one, with the start of the process that it is from
+	/// above [`EPOCH_SHIFT`].
 	pub last: u64,
 	/// Where the latest of them are, oldest first.
 	runs: Vec<Run>,
@@ -83,16 +100,16 @@ impl Session {
 	pub fn seq_of(&self, origin_seq: u64) -> Option<Seq> {
 		let run =
 			self.runs.iter().rev().find(|run| {
-				run.origin_seq <= origin_seq && origin_seq < run.origin_seq + run.length
+				run.origin_seq <= origin_seq && origin_seq - run.origin_seq < run.length
 			})?;
-		Some(run.seq + (origin_seq - run.origin_seq))
+		Some(run.seq.saturating_add(origin_seq - run.origin_seq))
 	}
 
 	fn push(&mut self, origin_seq: u64, seq: Seq) {
 		self.last = self.last.max(origin_seq);
 		if let Some(run) = self.runs.last_mut()
-			&& run.origin_seq + run.length == origin_seq
-			&& run.seq + run.length == seq
+			&& run.origin_seq.checked_add(run.length) == Some(origin_seq)
+			&& run.seq.checked_add(run.length) == Some(seq)
 		{
 			run.length += 1;
 			return;
@@ -132,8 +149,17 @@ impl LogState {
 			seq: 0,
 			sessions: BTreeMap::new(),
 			life: Life::Normal,
+			life_index: 0,
 			attempts: 0,
 		}
+	}
+
+	/// The state of a member that knows nothing yet.
+	pub fn blank() -> Self {
+		Self::genesis(Config {
+			voters: BTreeSet::new(),
+			members: BTreeMap::new(),
+		})
 	}
 
 	/// Takes in the next entry. Total: an entry that makes no sense changes
@@ -144,7 +170,7 @@ impl LogState {
 			EntryKind::Commands(batch) => {
 				let mut seq = self.seq;
 				for envelope in batch.iter() {
-					seq += 1;
+					seq = seq.saturating_add(1);
 					let session = self.sessions.entry(envelope.origin).or_default();
 					session.push(envelope.origin_seq, seq);
 				}
@@ -155,7 +181,12 @@ impl LogState {
 				self.established |= config.members.len() > 1;
 				self.sessions.retain(|member, _| config.contains(*member));
 			}
-			EntryKind::Formation(step) => self.live(*step),
+			EntryKind::Formation(step) => {
+				self.live(*step);
+				if !matches!(step, FormationEntry::Absorb { .. }) {
+					self.life_index = entry.pos.index;
+				}
+			}
 		}
 		self.seq = entry.seq_end;
 	}
@@ -228,8 +259,8 @@ impl LogState {
 				refused = Some(Inadmissible::Stranger(origin));
 				break;
 			}
-			if envelope.origin_seq > *last + 1 {
-				let expected = *last + 1;
+			if envelope.origin_seq > *last && !follows(*last, envelope.origin_seq) {
+				let expected = last.saturating_add(1);
 				refused = Some(Inadmissible::Gap { origin, expected });
 				break;
 			}
@@ -251,8 +282,10 @@ impl LogState {
 				fresh.len() - 1
 			});
 			let last = &mut fresh[at].1;
-			let is_next = envelope.origin_seq == *last + 1;
-			*last += u64::from(is_next);
+			let is_next = follows(*last, envelope.origin_seq);
+			if is_next {
+				*last = envelope.origin_seq;
+			}
 			is_next
 		});
 		Ok(before - batch.len())
@@ -286,6 +319,30 @@ pub struct Base {
 }
 
 impl Base {
+	/// Where a member begins that has to be told everything.
+	pub fn blank() -> Self {
+		Self {
+			pos: LogPos::default(),
+			state: LogState::blank(),
+		}
+	}
+
+	/// What holds of every snapshot, whatever log it is of.
+	pub fn is_plausible(&self) -> bool {
+		let state = &self.state;
+		let is_plausible = |session: &Session| {
+			let runs = session.runs.iter();
+			let mut numbers = runs.flat_map(|run| [run.origin_seq, run.seq, run.length]);
+			session.last <= MAX_NUMBER && numbers.all(|number| number <= MAX_NUMBER)
+		};
+		self.pos.is_plausible()
+			&& state.config.is_valid()
+			&& state.config_index <= self.pos.index
+			&& state.seq <= MAX_NUMBER
+			&& state.attempts <= MAX_NUMBER
+			&& state.sessions.values().all(is_plausible)
+	}
+
 	/// The beginning of a formation: the founders have the ids `1..=n`, so the
 	/// first entry that can add a member is the one after `n`.
 	pub fn genesis(config: Config) -> Self {

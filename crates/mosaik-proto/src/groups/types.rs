@@ -17,6 +17,10 @@ pub type LogIndex = u64;
 /// The cumulative number of user commands: what users see as an index.
 pub type Seq = u64;
 
+/// No term, index or number of a command is greater: counting does not get there,
+/// and sums of two do not overflow. What comes from outside is held to it.
+pub const MAX_NUMBER: u64 = 1 << 62;
+
 macro_rules! random_id {
 	($(#[doc = $doc:literal])* $name:ident) => {
 		$(#[doc = $doc])*
@@ -99,6 +103,13 @@ pub struct LogPos {
 	pub term: Term,
 	/// The index of the entry.
 	pub index: LogIndex,
+}
+
+impl LogPos {
+	/// Whether counting could get there.
+	pub const fn is_plausible(self) -> bool {
+		self.term <= MAX_NUMBER && self.index <= MAX_NUMBER
+	}
 }
 
 impl fmt::Debug for LogPos {

@@ -296,8 +296,8 @@ impl Fanout {
 	}
 
 	/// Somebody found the queue full: removes and returns the consumers that have
-	/// held it up for too long.
-	pub fn cut(&mut self, now: Instant) -> Vec<ConsumerKey> {
+	/// held it up for too long, and how many datums each had not taken.
+	pub fn cut(&mut self, now: Instant) -> Vec<(ConsumerKey, u64)> {
 		self.settle(now);
 		if self.has_room() {
 			return Vec::new();
@@ -316,10 +316,9 @@ impl Fanout {
 			.filter(|(_, cursor)| self.blocks(cursor) && self.patience(cursor).is_zero())
 			.map(|(key, _)| *key)
 			.collect();
-		for key in &over {
-			self.unsubscribe(*key);
-		}
-		over
+		over.into_iter()
+			.map(|key| (key, self.unsubscribe(key)))
+			.collect()
 	}
 
 	/// When [`cut`](Self::cut) may cut somebody, if the queue stays full.
@@ -546,7 +545,7 @@ mod tests {
 		assert_eq!(f.cut(ms(1000)), []);
 		assert_eq!(f.cut_deadline(), Some(ms(1000) + PAUSE_MAX));
 		assert_eq!(f.cut(ms(1049)), []);
-		assert_eq!(f.cut(ms(1050)), [slow]);
+		assert_eq!(f.cut(ms(1050)), [(slow, 16)]);
 		assert_eq!(take(&mut f, slow), [0u8; 0]);
 		assert_eq!(f.bytes(), 0);
 		push(&mut f, 3).unwrap();
@@ -563,7 +562,8 @@ mod tests {
 				drain(&mut f, fast);
 			}
 			let now = ms(step * 10);
-			if f.cut(now) == [slow] {
+			if let [(cut, _)] = f.cut(now)[..] {
+				assert_eq!(cut, slow);
 				// It holds up the other for 9 of 10 ms; 2.5 of them are forgiven.
 				assert!((36..42).contains(&step), "{step}");
 				return;
@@ -631,7 +631,7 @@ mod tests {
 		push(&mut f, 3).unwrap();
 		push(&mut f, 4).unwrap();
 		assert_eq!(f.cut(start + STALL_GRACE), []);
-		assert_eq!(f.cut(start + STALL_GRACE + STALL_GRACE), [lone]);
+		assert_eq!(f.cut(start + STALL_GRACE + STALL_GRACE), [(lone, 2)]);
 	}
 
 	#[test]
@@ -719,7 +719,7 @@ mod tests {
 							pushed = pushed.wrapping_add(1);
 						}
 						let cut = f.cut(ms(0));
-						alive.retain(|(key, _)| !cut.contains(key));
+						alive.retain(|(key, _)| cut.iter().all(|(cut, _)| cut != key));
 						prop_assert!(!cut.is_empty() || f.bytes() <= 4 * SLACK as usize);
 					}
 					_ if !alive.is_empty() => {

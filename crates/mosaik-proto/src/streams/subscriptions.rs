@@ -73,6 +73,8 @@ struct Subscription {
 	/// The versions of the two entries when the latest attempt began: theirs and
 	/// ours.
 	attempted: (PeerEntryVersion, PeerEntryVersion),
+	/// Whether the latest attempt began with a catalog exchange.
+	synced: bool,
 	backoff: Box<dyn Backoff>,
 }
 
@@ -116,6 +118,7 @@ impl Subscriptions {
 					eligible: true,
 					version,
 					attempted: (version, ours),
+					synced: false,
 					backoff: (self.new_backoff)(),
 				}
 			});
@@ -128,6 +131,7 @@ impl Subscriptions {
 			};
 			if again {
 				subscription.attempted = (version, ours);
+				subscription.synced = false;
 				subscription.backoff.reset();
 				subscription.state = State::Active;
 				self.outputs
@@ -150,11 +154,20 @@ impl Subscriptions {
 			// It is about a former life of the producer, which says nothing about
 			// this one, or the verdict is about entries that have changed since.
 			subscription.attempted = current;
+			subscription.synced = false;
 			if restarted {
 				subscription.backoff.reset();
 			}
 			self.outputs
 				.push_back(Output::Subscribe { peer, sync: false });
+			return;
+		}
+		if outcome == Outcome::SyncFirst && !subscription.synced {
+			// The exchange makes us known: there is nothing to wait for.
+			subscription.attempted = current;
+			subscription.synced = true;
+			self.outputs
+				.push_back(Output::Subscribe { peer, sync: true });
 			return;
 		}
 		let pause = match outcome {
@@ -179,6 +192,7 @@ impl Subscriptions {
 			{
 				subscription.state = State::Active;
 				subscription.attempted = (subscription.version, self.local);
+				subscription.synced = sync;
 				self.outputs
 					.push_back(Output::Subscribe { peer: *peer, sync });
 			}
@@ -292,18 +306,33 @@ mod tests {
 		run(&mut core, at(0), eligible(version(1, 1)));
 		for round in 0..5 {
 			let now = at(round * 2);
-			assert_eq!(
-				run(&mut core, now, Input::Ended(peer(), Outcome::SyncFirst)),
-				[]
-			);
+			let lost = Input::Ended(peer(), Outcome::Retry);
+			assert_eq!(run(&mut core, now, lost), []);
 			assert_eq!(core.deadline(), Some(now.mono + PAUSE));
 			let subscribe = Output::Subscribe {
 				peer: peer(),
-				sync: true,
+				sync: false,
 			};
 			assert_eq!(run(&mut core, at(round * 2 + 1), Input::Tick), [subscribe]);
 			run(&mut core, now, Input::Subscribed(peer()));
 		}
+	}
+
+	#[test]
+	fn who_is_not_known_makes_itself_known_at_once_but_only_once() {
+		let mut core = new();
+		run(&mut core, at(0), eligible(version(1, 1)));
+		let unknown = || Input::Ended(peer(), Outcome::SyncFirst);
+		let subscribe = Output::Subscribe {
+			peer: peer(),
+			sync: true,
+		};
+		assert_eq!(run(&mut core, at(0), unknown()), [subscribe]);
+		assert_eq!(core.deadline(), None);
+		assert_eq!(run(&mut core, at(0), unknown()), []);
+		assert_eq!(core.deadline(), Some(at(0).mono + PAUSE));
+		assert_eq!(run(&mut core, at(1), Input::Tick), [subscribe]);
+		assert_eq!(run(&mut core, at(1), unknown()), []);
 	}
 
 	#[test]

@@ -99,6 +99,11 @@ impl Sim {
 		self.world.rng().random_range(-SKEW_MS..=SKEW_MS)
 	}
 
+	/// Whether another node can be started.
+	pub fn has_room(&self) -> bool {
+		self.world.len() < self.directory.ids.len()
+	}
+
 	/// Starts the next node, which knows of `bootstrap`.
 	pub fn add(&mut self, bootstrap: &[Node]) -> Node {
 		let skew = self.skew();

@@ -1,7 +1,7 @@
 //! Stories that worlds of members are put through.
 
 use {
-	super::{Sim, Violation},
+	super::{Bytes, Sim, Violation},
 	crate::world::{Node, Weather},
 	mosaik_proto::discovery::{Input, MembershipConfig, PeerEntry},
 	rand::RngExt,
@@ -60,6 +60,88 @@ pub fn change(sim: &mut Sim, node: Node, tag: u64) {
 		let changed = entry.remove_tags(tags).add_tags(tag.as_str());
 		sim.give(node, Input::UpdateLocal(changed));
 	}
+}
+
+/// A node says goodbye, and ends when it was heard.
+fn leave(sim: &mut Sim, node: Node) {
+	sim.leave(node);
+	sim.run_for(SECOND / 5);
+	sim.crash(node);
+}
+
+/// A node starts that knows of a peer: a new one, or one of the dead where there is
+/// no room for new ones.
+fn come(sim: &mut Sim, peer: Node, dead: &mut Vec<Node>) {
+	if sim.has_room() {
+		sim.add(&[0, peer]);
+	} else if let Some(node) = dead.pop() {
+		sim.restart(node);
+	}
+}
+
+/// How often what changes in [`churn`].
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+	/// The time from one changed entry to the next.
+	pub change: Duration,
+	/// The time from one node that comes or goes to the next.
+	pub turnover: Duration,
+}
+
+impl Pace {
+	/// What a node may send on average, in bytes per second: something when all is
+	/// quiet, and for each change, however many nodes there are.
+	pub fn budget(&self) -> f64 {
+		const QUIET: f64 = 200.0;
+		// An entry of 200 bytes, in full a few times, the rest adverts.
+		const CHANGE: f64 = 1_250.0;
+		const TURNOVER: f64 = 1_500.0;
+		QUIET + CHANGE / self.change.as_secs_f64() + TURNOVER / self.turnover.as_secs_f64()
+	}
+}
+
+/// A network that is never quiet: somewhere an entry changes, a node starts, says
+/// goodbye or is killed, at an even pace. What that costs, over `time`.
+pub fn churn(sim: &mut Sim, pace: Pace, time: Duration) -> Bytes {
+	let sent = |sim: &mut Sim| -> Vec<(u64, u64)> {
+		(0..sim.world().len())
+			.map(|node| sim.world().sent(node))
+			.collect()
+	};
+	let mut before = sent(sim);
+	let end = sim.now() + time;
+	let (mut changed, mut turned) = (sim.now(), sim.now());
+	let (mut changes, mut turns) = (0, 0);
+	let mut dead = Vec::new();
+	while sim.now() < end {
+		let node = sim.random_running();
+		if sim.now() >= changed + pace.change {
+			changed = changed + pace.change;
+			changes += 1;
+			change(sim, node, changes);
+		} else if sim.now() >= turned + pace.turnover && node != 0 {
+			turned = turned + pace.turnover;
+			turns += 1;
+			match turns % 4 {
+				1 => {
+					leave(sim, node);
+					dead.push(node);
+				}
+				3 => {
+					sim.crash(node);
+					dead.push(node);
+				}
+				_ => come(sim, node, &mut dead),
+			}
+		} else {
+			let next = (changed + pace.change).min(turned + pace.turnover).min(end);
+			let pause = next.since(sim.now()).max(Duration::from_millis(1));
+			sim.run_for(pause);
+		}
+	}
+	let after = sent(sim);
+	before.resize(after.len(), (0, 0));
+	Bytes::between(before, after, time)
 }
 
 /// Everything at once: starts, changes, kills, restarts, pauses, goodbyes, lost
@@ -159,9 +241,7 @@ fn fault(
 			asleep.push((node, time));
 		}
 		6 if !sleeping && running > nodes / 2 => {
-			sim.leave(node);
-			sim.run_for(SECOND / 5);
-			sim.crash(node);
+			leave(sim, node);
 			dead.push(node);
 		}
 		7 if cut.is_zero() => {

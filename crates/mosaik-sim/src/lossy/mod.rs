@@ -52,6 +52,12 @@ pub trait Process: Sized {
 pub trait Message: Clone + std::fmt::Debug {
 	/// A number that tells messages apart, for the trace.
 	fn fingerprint(&self) -> u64;
+
+	/// Whether it goes over a session that repeats what is lost and keeps the order.
+	/// It is lost only where the way is blocked, which ends the session.
+	fn is_reliable(&self) -> bool {
+		false
+	}
 }
 
 /// What happens to a process.
@@ -494,6 +500,13 @@ impl<P: Process> World<P> {
 		if self.trace.is_kept() {
 			let line = format_args!("{from} > {to} {message:?}");
 			self.trace.text(self.time, line);
+		}
+		if message.is_reliable() {
+			let at = self.time + extra + self.network.weather.delay(&mut self.rng);
+			if let Some(at) = self.network.in_order(from, to, at) {
+				self.send_copy(from, to, message, at);
+			}
+			return;
 		}
 		let copies = self.network.copies(from, to, &mut self.rng);
 		for copy in (0..copies).rev() {

@@ -3,6 +3,7 @@
 use {
 	super::Node,
 	rand::{Rng, RngExt, rngs::Xoshiro256PlusPlus},
+	std::collections::BTreeMap,
 };
 
 /// How the network and the disks fare. Times are in microseconds, chances in
@@ -76,6 +77,8 @@ pub(super) struct Network {
 	pub(super) weather: Weather,
 	/// By sender, a bit for each receiver that it cannot reach.
 	blocked: Vec<u64>,
+	/// When the last reliable message of each pair arrives.
+	last_arrival: BTreeMap<(Node, Node), u64>,
 }
 
 impl Network {
@@ -84,6 +87,7 @@ impl Network {
 		Self {
 			weather,
 			blocked: vec![0; nodes],
+			last_arrival: BTreeMap::new(),
 		}
 	}
 
@@ -97,6 +101,16 @@ impl Network {
 
 	pub(super) fn heal(&mut self) {
 		self.blocked.fill(0);
+	}
+
+	/// When a reliable message arrives that would by itself at `at`.
+	pub(super) fn in_order(&mut self, from: Node, to: Node, at: u64) -> Option<u64> {
+		if self.is_blocked(from, to) {
+			return None;
+		}
+		let last = self.last_arrival.entry((from, to)).or_default();
+		*last = at.max(*last + 1);
+		Some(*last)
 	}
 
 	/// How often a message that is sent now arrives.

@@ -28,6 +28,16 @@ fn main() {
 		.skip(1)
 		.filter(|arg| arg != "--bench")
 		.collect();
+	let runtime = || {
+		tokio::runtime::Builder::new_multi_thread()
+			.worker_threads(2)
+			.enable_all()
+			.build()
+			.unwrap()
+	};
+	if let [memory::ARGUMENT, what] = args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+		return runtime().block_on(memory::child(what));
+	}
 	let check = args.iter().any(|arg| arg == "--check");
 	let rounds = args
 		.iter()
@@ -42,15 +52,8 @@ fn main() {
 
 	// Memory first: later cases leave pages behind.
 	let mut table = Table::default();
-	let runtime = || {
-		tokio::runtime::Builder::new_multi_thread()
-			.worker_threads(2)
-			.enable_all()
-			.build()
-			.unwrap()
-	};
 	if wanted("memory") {
-		runtime().block_on(memory::run(&mut table));
+		runtime().block_on(memory::run(&mut table, rounds));
 	}
 	if wanted("startup") {
 		runtime().block_on(startup::run(&mut table, rounds));

@@ -413,12 +413,11 @@ impl Driver {
 
 	/// See [`Discovery::leave`](super::Discovery::leave).
 	pub(super) async fn leave(&self) {
-		let mut ends: Vec<_> = self.state().links.values().map(Link::ended).collect();
+		let ends: Vec<_> = self.state().links.values().map(Link::ended).collect();
 		self.handle(Input::Leave);
 		let flushed = async {
-			for end in &mut ends {
-				// An error means that it has ended, too.
-				let _ = end.wait_for(|ended| *ended).await;
+			for end in &ends {
+				end.cancelled().await;
 			}
 		};
 		let _ = time::timeout(self.departure_window, flushed).await;

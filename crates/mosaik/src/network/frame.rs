@@ -25,7 +25,7 @@ use {
 		WriteError as QuicWriteError,
 	},
 	mosaik_proto::wire::{CloseCode, FRAME_HEADER, FrameTooLong, frame_length},
-	std::mem,
+	std::{mem, slice},
 };
 
 /// Why no frame could be read. The error stays: reading again returns it again.
@@ -367,6 +367,18 @@ pub(crate) async fn write_frames(
 	frames: &mut [Bytes],
 ) -> Result<(), WriteError> {
 	Ok(stream.write_all_chunks(frames).await?)
+}
+
+/// Waits until the stream takes something of `frames`, and leaves the rest there.
+/// Cancellation safe.
+pub(crate) async fn write_some(
+	stream: &mut SendStream,
+	frames: &mut Bytes,
+) -> Result<(), WriteError> {
+	stream
+		.write_many_chunks(&mut slice::from_mut(frames))
+		.await?;
+	Ok(())
 }
 
 /// Writes one frame with this payload, without copying it. As cancellation safe

@@ -11,14 +11,17 @@
 use {
 	super::{
 		Protocol,
-		frame::{FrameReader, application_code, var_int, write_frame},
+		frame::{FrameReader, application_code, var_int},
 		hello::{self, Control, Incarnation},
 		peer::{Incoming, Peers},
 	},
-	bytes::Bytes,
+	bytes::{Buf, Bytes, BytesMut},
 	futures::{StreamExt, stream::FuturesUnordered},
 	iroh::endpoint::{Connection, RecvStream, SendStream},
-	mosaik_proto::{PeerId, wire::CloseCode},
+	mosaik_proto::{
+		PeerId,
+		wire::{CloseCode, FRAME_HEADER},
+	},
 	std::{
 		fmt,
 		pin::pin,
@@ -26,15 +29,15 @@ use {
 		time::Duration,
 	},
 	tokio::{
-		sync::{mpsc, watch},
+		sync::watch,
 		time::{Instant, sleep_until, timeout},
 	},
 	tracing::debug,
 };
 
-/// How many control messages may wait to be written. Each answers one of the
-/// peer's: a peer that asks faster than it reads is disconnected.
-const CONTROL_QUEUE: usize = 8;
+/// How many bytes of control messages may wait to be written. Each answers one of
+/// the peer's: a peer that asks faster than it reads is disconnected.
+const OUTBOX: usize = 256;
 
 /// A bidirectional stream of one protocol.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ pub(crate) struct Lane {
 
 impl Lane {
 	/// Whom the lane leads to.
+	#[cfg(test)]
 	pub(crate) fn peer(&self) -> PeerId {
 		self.guard.peer()
 	}
@@ -346,6 +350,44 @@ pub(super) struct ControlStream {
 	pub recv: FrameReader,
 }
 
+/// The way out of the control stream. Holds no memory while it is empty.
+struct Outbox {
+	send: SendStream,
+	/// Frames, of which the first may have been written in part.
+	waiting: BytesMut,
+	/// The peer stopped reading.
+	broken: bool,
+}
+
+/// The peer does not read its control messages.
+struct OutboxFull;
+
+impl Outbox {
+	fn push(&mut self, message: &[u8]) -> Result<(), OutboxFull> {
+		let length = u32::try_from(message.len()).map_err(|_| OutboxFull)?;
+		if self.broken || self.waiting.len() + FRAME_HEADER + message.len() > OUTBOX {
+			return Err(OutboxFull);
+		}
+		self.waiting.extend_from_slice(&length.to_le_bytes());
+		self.waiting.extend_from_slice(message);
+		Ok(())
+	}
+
+	/// Writes what waits. Cancellation safe.
+	async fn flush(&mut self) {
+		while !self.waiting.is_empty() {
+			match self.send.write(&self.waiting).await {
+				Ok(written) => self.waiting.advance(written),
+				Err(_) => {
+					self.broken = true;
+					self.waiting.clear();
+				}
+			}
+		}
+		self.waiting = BytesMut::new();
+	}
+}
+
 /// Runs a link until its connection ends, and takes it out of the registry.
 pub(super) struct Driver {
 	link: Arc<Link>,
@@ -360,20 +402,15 @@ impl Driver {
 	/// Serves the link. `first` is the message that the hello still owes.
 	pub(super) async fn run(self, control: ControlStream, first: Option<Bytes>) {
 		let limits = self.peers.limits();
-		let (outbox, mut messages) = mpsc::channel(CONTROL_QUEUE);
+		let ControlStream { send, mut recv } = control;
+		let mut outbox = Outbox {
+			send,
+			waiting: BytesMut::new(),
+			broken: false,
+		};
 		if let Some(first) = first {
-			// The queue is empty and has room.
-			let _ = outbox.try_send(first);
+			self.say(&first, &mut outbox);
 		}
-		let ControlStream { mut send, mut recv } = control;
-		let mut writing = pin!(async move {
-			while let Some(message) = messages.recv().await {
-				if write_frame(&mut send, message).await.is_err() {
-					break;
-				}
-			}
-		});
-		let mut written = false;
 		let mut opening = FuturesUnordered::new();
 		let mut timer = pin!(sleep_until(self.link.up_since + limits.idle_after));
 
@@ -381,9 +418,9 @@ impl Driver {
 			tokio::select! {
 				biased;
 				_ = self.link.conn.closed() => break,
-				() = &mut writing, if !written => written = true,
+				() = outbox.flush(), if !outbox.waiting.is_empty() => {}
 				message = recv.next(hello::LIMIT) => match message {
-					Ok(Some(message)) => self.on_control(&message, &outbox),
+					Ok(Some(message)) => self.on_control(&message, &mut outbox),
 					Ok(None) => self.violation("the control stream was finished"),
 					// The connection is gone or the stream abused; the first arm
 					// tells once it is closed.
@@ -391,17 +428,19 @@ impl Driver {
 				},
 				Some((lane, byte)) = opening.next() => self.on_lane(lane, byte),
 				stream = self.link.conn.accept_bi() => if let Ok((send, recv)) = stream {
-					opening.push(first_byte(self.link.entered(), send, recv, limits.hello_timeout));
+					let patience = limits.hello_timeout;
+					// Boxed, as an empty set has room for one of what it holds.
+					opening.push(Box::pin(first_byte(self.link.entered(), send, recv, patience)));
 				},
 				() = &mut timer => {
-					let next = self.on_timer(&outbox, limits.idle_after, limits.hello_timeout);
+					let next = self.on_timer(&mut outbox, limits.idle_after, limits.hello_timeout);
 					timer.as_mut().reset(next);
 				}
 			}
 		}
 	}
 
-	fn on_control(&self, message: &[u8], outbox: &mpsc::Sender<Bytes>) {
+	fn on_control(&self, message: &[u8], outbox: &mut Outbox) {
 		match Control::decode(message) {
 			Some(Control::Idle { opened, accepted }) => {
 				let mut agreed = false;
@@ -413,7 +452,7 @@ impl Driver {
 					self.link
 						.close(CloseCode::Idle, "nobody uses the connection");
 				} else {
-					self.say(Control::Keep, outbox);
+					self.say(&Control::Keep.encode(), outbox);
 				}
 			}
 			Some(Control::Keep) => self
@@ -426,21 +465,16 @@ impl Driver {
 		}
 	}
 
-	fn on_timer(
-		&self,
-		outbox: &mpsc::Sender<Bytes>,
-		idle_after: Duration,
-		patience: Duration,
-	) -> Instant {
+	fn on_timer(&self, outbox: &mut Outbox, idle_after: Duration, patience: Duration) -> Instant {
 		let now = Instant::now();
 		let mut tick = Tick::LookAgainAt(now);
 		self.link.usage.send_if_modified(|usage| {
 			tick = usage.tick(now, idle_after, patience);
-			false
+			matches!(tick, Tick::Ask(_))
 		});
 		match tick {
 			Tick::LookAgainAt(next) => return next,
-			Tick::Ask(question) => self.say(question, outbox),
+			Tick::Ask(question) => self.say(&question.encode(), outbox),
 			Tick::Close => self
 				.link
 				.close(CloseCode::Idle, "nobody uses the connection"),
@@ -465,8 +499,8 @@ impl Driver {
 		}
 	}
 
-	fn say(&self, message: Control, outbox: &mpsc::Sender<Bytes>) {
-		if outbox.try_send(message.encode()).is_err() {
+	fn say(&self, message: &[u8], outbox: &mut Outbox) {
+		if outbox.push(message).is_err() {
 			self.violation("control messages are not read");
 		}
 	}
@@ -502,6 +536,16 @@ async fn first_byte(
 		Lane { send, recv, guard },
 		byte.ok().and_then(Result::ok).flatten(),
 	)
+}
+
+#[cfg(test)]
+impl Link {
+	/// Resolves when this node wants to close the link or has closed it.
+	pub(super) async fn is_waning(&self) {
+		let waning = |usage: &Usage| usage.phase != Phase::Up;
+		// Fails when the sender is gone, but `self` holds it.
+		let _ = self.usage.subscribe().wait_for(waning).await;
+	}
 }
 
 #[cfg(test)]

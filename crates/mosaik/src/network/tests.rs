@@ -177,7 +177,7 @@ async fn until(mut so: impl FnMut() -> bool) {
 	let deadline = Instant::now() + PATIENCE;
 	while !so() {
 		assert!(Instant::now() < deadline, "it never came about");
-		tokio::time::sleep(Duration::from_millis(1)).await;
+		tokio::task::yield_now().await;
 	}
 }
 
@@ -427,11 +427,29 @@ async fn an_idle_connection_is_closed_and_opened_again() {
 	// By its id alone: the address was remembered.
 	let mut lane = a.peers.open(b.peers.id(), Protocol::Streams).await.unwrap();
 	ping(&mut lane, b"two").await.unwrap();
-	// As long as a lane is open, the connection is.
-	tokio::time::sleep(Duration::from_millis(200)).await;
+	// As long as a lane is open, the connection is: others come and go meanwhile.
+	let c = Node::new().await;
+	c.echo();
+	for _ in 0..3 {
+		drop(a.open(&c).await.unwrap());
+		let gone = PeerEvent::Disconnected {
+			peer: c.peers.id(),
+			code: Some(CloseCode::Idle),
+		};
+		loop {
+			match event(&mut events).await {
+				PeerEvent::Connected { .. } => {}
+				disconnected => {
+					assert_eq!(disconnected, gone);
+					break;
+				}
+			}
+		}
+	}
 	ping(&mut lane, b"three").await.unwrap();
 	a.stop().await;
 	b.stop().await;
+	c.stop().await;
 }
 
 /// The connection is as short-lived as can be, and no lane ever notices.
@@ -444,33 +462,39 @@ async fn no_lane_is_lost_to_an_idle_close() {
 	a.echo();
 	b.echo();
 	let mut events = a.peers.events();
-	let talk = async |from: &Node, to: &Node, delay: u64| {
-		tokio::time::sleep(Duration::from_millis(delay)).await;
+	let talk = async |from: &Node, to: &Node| {
 		let mut lane = from.open(to).await.unwrap();
 		ping(&mut lane, b"hello").await.unwrap();
 	};
-	let deadline = Instant::now() + PATIENCE;
-	let (mut round, mut closes) = (0, 0);
-	while closes < 20 {
-		assert!(
-			Instant::now() < deadline,
-			"only {closes} connections were closed"
-		);
-		// In between nobody has a lane, for about as long as idleness takes;
-		// longer and longer, for machines that are busy.
-		futures::join!(talk(&a, &b, round % 3), talk(&b, &a, round % 4));
-		tokio::time::sleep(Duration::from_millis(round % (8 + round / 20))).await;
-		round += 1;
-		while let Ok(event) = events.try_recv() {
-			if let PeerEvent::Disconnected { code, .. } = event {
-				assert!(
-					matches!(code, Some(CloseCode::Idle | CloseCode::Superseded)),
-					"{code:?}"
-				);
-				closes += 1;
+	for round in 0..80 {
+		match round % 4 {
+			0 => talk(&a, &b).await,
+			1 => talk(&b, &a).await,
+			_ => drop(futures::join!(talk(&a, &b), talk(&b, &a))),
+		}
+		// In between nobody has a lane. The next ones are opened when one of the
+		// two has just asked to close, when the connection has just gone, or so
+		// that they may meet the question on its way.
+		let (node, peer) = if round % 8 < 4 { (&a, &b) } else { (&b, &a) };
+		if let Some(link) = node.peers.current(&peer.peers.id()) {
+			match round % 3 {
+				0 => timeout(PATIENCE, link.is_waning()).await.unwrap(),
+				1 => drop(timeout(PATIENCE, link.conn.closed()).await.unwrap()),
+				_ => {}
 			}
 		}
 	}
+	let mut closes = 0;
+	while let Ok(event) = events.try_recv() {
+		if let PeerEvent::Disconnected { code, .. } = event {
+			assert!(
+				matches!(code, Some(CloseCode::Idle | CloseCode::Superseded)),
+				"{code:?}"
+			);
+			closes += 1;
+		}
+	}
+	assert!(closes >= 20, "only {closes} connections were closed");
 	a.stop().await;
 	b.stop().await;
 }
@@ -774,5 +798,31 @@ async fn an_abused_control_stream_ends_the_connection() {
 		stranger.close().await;
 	}
 	assert_eq!(node.tasks.panicked(), 0);
+	node.stop().await;
+}
+
+/// A socket that takes everything and answers nothing, as an address of a peer.
+async fn black_hole() -> (tokio::net::UdpSocket, EndpointAddr) {
+	let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+	let nobody = EndpointAddr::new(SecretKey::generate().public());
+	let addr = nobody.with_ip_addr(socket.local_addr().unwrap());
+	(socket, addr)
+}
+
+#[tokio::test]
+async fn those_who_do_not_answer_hold_up_no_shutdown() {
+	let node = Node::new().await;
+	let (socket, addr) = black_hole().await;
+	let open = node.peers.open(addr, Protocol::Streams);
+	let shutdown = async {
+		socket.readable().await.unwrap();
+		let started = Instant::now();
+		node.peers.shutdown(CloseCode::GracefulShutdown).await;
+		started.elapsed()
+	};
+	let (open, took) = futures::join!(open, shutdown);
+	assert!(matches!(open, Err(OpenError::ShuttingDown)), "{open:?}");
+	// By then QUIC has not yet given up: three times 300 ms.
+	assert!(took < Duration::from_millis(800), "{took:?}");
 	node.stop().await;
 }

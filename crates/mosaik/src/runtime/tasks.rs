@@ -62,9 +62,11 @@ impl Tasks {
 		future: impl Future<Output = ()> + Send + 'static,
 	) -> AbortHandle {
 		let token = self.0.token.clone();
-		self.track(name, async move {
+		let future = Box::pin(future);
+		let until_cancelled = async move {
 			token.run_until_cancelled_owned(future).await;
-		})
+		};
+		self.track(name, until_cancelled)
 	}
 
 	/// Runs a future until it ends. It is given the token that tells it when the
@@ -77,10 +79,12 @@ impl Tasks {
 	where
 		F: Future<Output = ()> + Send + 'static,
 	{
-		let future = run(self.0.token.clone());
+		let future = Box::pin(run(self.0.token.clone()));
 		self.track(name, future)
 	}
 
+	/// Takes a boxed future or little around one: an async block that moves a
+	/// future in and awaits it has room for it twice, and there are three here.
 	fn track(
 		&self,
 		name: &'static str,
@@ -133,7 +137,7 @@ impl Tasks {
 		self.0.token.cancel();
 	}
 
-	/// Runs the shutdown of the node, which no shutdown waits for.
+	/// Runs a part of the shutdown of the node, for which no shutdown waits.
 	pub(crate) fn run_shutdown(&self, future: impl Future<Output = ()> + Send + 'static) {
 		drop(self.0.runtime.spawn(future));
 	}

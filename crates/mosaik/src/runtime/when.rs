@@ -13,6 +13,7 @@ use {
 	std::{
 		fmt,
 		future::Future,
+		panic::AssertUnwindSafe,
 		pin::Pin,
 		sync::Arc,
 		task::{Context, Poll},
@@ -117,6 +118,20 @@ impl<T: Countable> Conditions<T> {
 		// No need to count on once there are enough.
 		let count = channels.iter().filter(matches).take(self.minimum).count();
 		(count >= self.minimum) != self.negated
+	}
+}
+
+/// Where the predicates of a user must not take others down.
+impl<T: Countable> Conditions<T> {
+	/// Whether the condition would be met by these channels; it is not while a
+	/// predicate panics.
+	pub(crate) fn holds_without_panic(&self, channels: &[T]) -> bool {
+		// What a predicate left half done is the user's own.
+		let held = std::panic::catch_unwind(AssertUnwindSafe(|| self.holds(channels)));
+		held.unwrap_or_else(|_| {
+			tracing::error!("a predicate of a condition panicked; it counts as not met");
+			false
+		})
 	}
 }
 

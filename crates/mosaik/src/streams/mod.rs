@@ -17,6 +17,8 @@ mod metrics;
 mod outlet;
 mod serve;
 mod subscribe;
+#[cfg(test)]
+mod tests;
 mod when;
 
 pub mod backoff;

@@ -72,11 +72,20 @@ struct Inner {
 	subscribers: BTreeMap<ConsumerKey, Subscriber>,
 }
 
+/// Consumers, and what the user's conditions say of them.
+struct ConsumerSet {
+	channels: Channels<ChannelInfo>,
+	suffices: bool,
+}
+
 /// See the [module](self).
 pub(super) struct Outlet {
 	stream: StreamId,
 	limits: Limits,
 	requirements: Requirements,
+	/// Held by whoever changes the set of consumers, while the user's conditions
+	/// judge it; before `inner`.
+	changing: Mutex<()>,
 	inner: Mutex<Inner>,
 	room: Notify,
 	closed: AtomicBool,
@@ -105,6 +114,7 @@ impl Outlet {
 			stream,
 			limits,
 			requirements,
+			changing: Mutex::new(()),
 			inner: Mutex::new(Inner {
 				fanout: Fanout::new(FanoutLimits {
 					datums: limits.datums,
@@ -189,7 +199,8 @@ impl Outlet {
 		if cut.is_empty() {
 			return;
 		}
-		for key in cut {
+		for (key, missed) in cut {
+			self.metrics.dropped.increment(missed);
 			if let Some(subscriber) = inner.subscribers.get(&key) {
 				tracing::debug!(
 					stream = %self.stream.short(),
@@ -252,14 +263,13 @@ impl Outlet {
 		peer: PeerInfo,
 		criteria: Criteria,
 	) -> Result<Slot, CloseCode> {
-		let mut inner = self.lock();
+		let _changing = self.changing();
 		if self.is_closed() {
 			return Err(CloseCode::StreamNotFound);
 		}
-		if inner.fanout.consumers() >= self.limits.consumers {
+		if self.lock().fanout.consumers() >= self.limits.consumers {
 			return Err(CloseCode::NoCapacity);
 		}
-		let key = inner.fanout.subscribe();
 		let ready = Arc::new(Notify::new());
 		let (cut_sender, cut) = watch::channel(None);
 		let (state, state_watch) = watch::channel(State::Connected);
@@ -274,13 +284,21 @@ impl Outlet {
 			state_watch,
 			stats.clone(),
 		);
+		let mut channels = self.infos(|_, info| Some(info.clone()));
+		channels.push(info.clone());
+		let set = self.judge(channels);
+		let mut inner = self.lock();
+		if self.is_closed() {
+			return Err(CloseCode::StreamNotFound);
+		}
+		let key = inner.fanout.subscribe();
 		let subscriber = Subscriber {
 			ready: ready.clone(),
 			cut: cut_sender,
 			info,
 		};
 		inner.subscribers.insert(key, subscriber);
-		self.publish(&inner);
+		self.publish(&inner, set);
 		drop(inner);
 		self.metrics.accepted.increment(1);
 		self.room.notify_waiters();
@@ -295,23 +313,55 @@ impl Outlet {
 
 	/// A consumer's entry has changed: conditions may count it differently.
 	pub(super) fn update(&self, slot: &Slot, peer: PeerInfo) {
+		let _changing = self.changing();
+		let renewed = |info: &ChannelInfo| info.clone().with_peer(peer.clone());
+		let channels = self.infos(|key, info| {
+			let is_it = key == slot.key;
+			Some(if is_it { renewed(info) } else { info.clone() })
+		});
+		let set = self.judge(channels);
 		let mut inner = self.lock();
 		if let Some(subscriber) = inner.subscribers.get_mut(&slot.key) {
-			subscriber.info = subscriber.info.clone().with_peer(peer);
-			self.publish(&inner);
+			subscriber.info = renewed(&subscriber.info);
 		}
+		self.publish(&inner, set);
 	}
 
-	/// Removes a consumer, if it is still there.
+	/// Removes a consumer, if it is still there. What one missed that was cut has
+	/// been counted.
 	pub(super) fn unsubscribe(&self, slot: &Slot) {
+		let _changing = self.changing();
+		let channels = self.infos(|key, info| (key != slot.key).then(|| info.clone()));
+		let set = self.judge(channels);
 		let mut inner = self.lock();
 		let missed = inner.fanout.unsubscribe(slot.key);
 		inner.subscribers.remove(&slot.key);
-		self.publish(&inner);
+		self.publish(&inner, set);
 		drop(inner);
 		slot.state.send_replace(State::Terminated);
 		self.metrics.dropped.increment(missed);
 		self.room.notify_waiters();
+	}
+
+	/// The consumers as they are to be shown, those left out for which there is
+	/// `None`.
+	fn infos(
+		&self,
+		show: impl Fn(ConsumerKey, &ChannelInfo) -> Option<ChannelInfo>,
+	) -> Vec<ChannelInfo> {
+		let inner = self.lock();
+		let consumers = inner.subscribers.iter();
+		consumers
+			.filter_map(|(key, subscriber)| show(*key, &subscriber.info))
+			.collect()
+	}
+
+	/// Asks the user whether these consumers suffice to be online. Without the
+	/// lock: the user's code may use this producer, and may panic.
+	fn judge(&self, channels: Vec<ChannelInfo>) -> ConsumerSet {
+		let channels = Channels::from(channels);
+		let suffices = self.online_when.holds_without_panic(&channels);
+		ConsumerSet { channels, suffices }
 	}
 
 	/// Takes what there is for a consumer, see [`Fanout::take`].
@@ -337,16 +387,11 @@ impl Outlet {
 	}
 
 	/// Publishes the set of consumers and whether they suffice to be online.
-	fn publish(&self, inner: &Inner) {
-		let channels: Channels<ChannelInfo> = inner
-			.subscribers
-			.values()
-			.map(|subscriber| subscriber.info.clone())
-			.collect();
-		let online = !self.is_closed() && self.online_when.holds(&channels);
+	fn publish(&self, inner: &Inner, set: ConsumerSet) {
+		let online = !self.is_closed() && set.suffices;
 		// First, so that who was told of a subscription finds it so.
 		self.online.store(online, Ordering::Release);
-		self.channels.send_replace(channels);
+		self.channels.send_replace(set.channels);
 		self.metrics.consumers.set(inner.subscribers.len() as f64);
 		self.online_watch
 			.send_if_modified(|current| std::mem::replace(current, online) != online);
@@ -354,6 +399,11 @@ impl Outlet {
 
 	fn now(&self) -> CoreInstant {
 		CoreInstant::default() + Duration::from_micros(1).max(self.epoch.elapsed())
+	}
+
+	fn changing(&self) -> MutexGuard<'_, ()> {
+		// It guards no data that could be torn.
+		self.changing.lock().unwrap_or_else(PoisonError::into_inner)
 	}
 
 	fn lock(&self) -> MutexGuard<'_, Inner> {

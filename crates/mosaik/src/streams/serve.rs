@@ -6,7 +6,7 @@ use {
 		outlet::{Outlet, Slot},
 	},
 	crate::network::{
-		frame::{self, FrameReader, WriteError},
+		frame::{self, FrameReader},
 		link::Lane,
 		peer::Incoming,
 	},
@@ -229,10 +229,7 @@ impl Subscription {
 				}
 				_ = &mut gone => return End::Gone,
 				code = &mut acks => return code.map_or(End::Gone, End::Cut),
-				result = &mut writing => return match result {
-					Ok(()) => End::Finished,
-					Err(_) => End::Gone,
-				},
+				result = &mut writing => return result.err().unwrap_or(End::Finished),
 				// Before the expiry: a new ticket may be here.
 				Ok(()) = self.catalog.changed() => {
 					let info = self.catalog.borrow_and_update().info(self.info.id());
@@ -266,24 +263,25 @@ async fn follow_acks(recv: &mut FrameReader, read: watch::Sender<u64>) -> Option
 	None
 }
 
-/// Writes what the outlet has for the consumer until the stream is closed.
+/// Writes what the outlet has for the consumer until the stream is closed, or
+/// fails with the end of the subscription.
 async fn write(
 	send: &mut SendStream,
 	outlet: &Outlet,
 	slot: &Slot,
 	mut read: watch::Receiver<u64>,
 	token: CancellationToken,
-) -> Result<(), WriteError> {
+) -> Result<(), End> {
+	let gone = |_| End::Gone;
 	let mut chunks = vec![encode(&Answer::Accepted)];
-	frame::write_frames(send, &mut chunks).await?;
+	frame::write_frames(send, &mut chunks).await.map_err(gone)?;
 	let mut credit = Credit::default();
 	loop {
 		chunks.clear();
 		while !credit.is_open() {
 			// An error means that the subscription is about to end.
-			if read.changed().await.is_err() || !credit.acked(*read.borrow_and_update()) {
-				return Err(WriteError::Finished);
-			}
+			read.changed().await.map_err(|_| End::Gone)?;
+			acked(&mut credit, &mut read)?;
 		}
 		let datums = outlet.take(slot, WRITE_BATCH, &mut chunks);
 		if datums == 0 {
@@ -293,20 +291,30 @@ async fn write(
 			tokio::select! {
 				biased;
 				() = slot.ready.notified() => {}
+				Ok(()) = read.changed() => acked(&mut credit, &mut read)?,
 				// The node stops: one last look at the queue.
 				() = token.cancelled() => outlet.close(),
 			}
 			continue;
 		}
 		let bytes = chunks.iter().map(Bytes::len).sum::<usize>();
-		frame::write_frames(send, &mut chunks).await?;
+		frame::write_frames(send, &mut chunks).await.map_err(gone)?;
 		credit.wrote(bytes as u64);
-		if read.has_changed().unwrap_or(false) && !credit.acked(*read.borrow_and_update()) {
-			return Err(WriteError::Finished);
+		if read.has_changed().unwrap_or(false) {
+			acked(&mut credit, &mut read)?;
 		}
 		let payload = bytes - datums as usize * wire::FRAME_HEADER;
 		slot.stats.add(datums as usize, payload);
 		outlet.metrics.sent(datums, payload as u64);
+	}
+}
+
+/// Takes in how far the consumer says that it has read.
+fn acked(credit: &mut Credit, read: &mut watch::Receiver<u64>) -> Result<(), End> {
+	if credit.acked(*read.borrow_and_update()) {
+		Ok(())
+	} else {
+		Err(End::Cut(CloseCode::ProtocolViolation))
 	}
 }
 

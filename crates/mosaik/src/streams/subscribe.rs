@@ -16,6 +16,7 @@ use {
 	},
 	bytes::{Bytes, BytesMut},
 	chrono::Utc,
+	futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered},
 	mosaik_proto::{
 		PeerId,
 		core::{Core, Instant as CoreInstant, Now},
@@ -33,7 +34,7 @@ use {
 		time::{Duration, Instant},
 	},
 	tokio::{
-		sync::{mpsc, watch},
+		sync::{mpsc, oneshot, watch},
 		time,
 	},
 	tokio_util::sync::CancellationToken,
@@ -45,7 +46,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How many datums are decoded before they are handed over.
 const DECODE_BATCH: usize = 256;
 
-/// How many reports of readers may wait for the follower.
+/// How many readers may have told the follower that they are subscribed; further
+/// ones wait.
 const REPORTS: usize = 64;
 
 /// What is known of one producer.
@@ -70,12 +72,6 @@ pub(super) struct Inlet {
 	pub(super) when: When,
 	pub(super) stats: Stats,
 	metrics: ConsumerMetrics,
-}
-
-/// What a reader tells the follower.
-enum Report {
-	Subscribed(PeerId),
-	Ended(PeerId, Outcome),
 }
 
 impl Inlet {
@@ -150,8 +146,10 @@ impl Inlet {
 
 	/// Publishes the set of producers and whether they suffice to be online.
 	fn publish(&self) {
-		let producers = self.producers();
-		let channels: Channels<_> = producers.values().map(|p| p.info.clone()).collect();
+		let channels: Channels<_> = {
+			let producers = self.producers();
+			producers.values().map(|p| p.info.clone()).collect()
+		};
 		let connected = channels
 			.iter()
 			.filter(|channel| channel.is_connected())
@@ -167,7 +165,7 @@ impl Inlet {
 	pub(super) fn is_online(&self) -> bool {
 		self.online_when
 			.as_ref()
-			.is_none_or(ChannelConditions::is_condition_met)
+			.is_none_or(|online_when| online_when.holds_without_panic(&self.channels()))
 	}
 
 	fn producers(&self) -> MutexGuard<'_, BTreeMap<PeerId, Producer>> {
@@ -185,7 +183,10 @@ struct Follower<D: Datum> {
 	epoch: Instant,
 	catalog: watch::Receiver<Catalog>,
 	writer: Writer<D>,
-	reports: (mpsc::Sender<Report>, mpsc::Receiver<Report>),
+	/// Told by each attempt that was accepted.
+	subscribed: (mpsc::Sender<PeerId>, mpsc::Receiver<PeerId>),
+	/// The attempts that are on, one per producer at most.
+	attempts: FuturesUnordered<BoxFuture<'static, (PeerId, Outcome)>>,
 	/// When the first ticket of an eligible producer expires.
 	expiry: Expiration,
 	end: CancellationToken,
@@ -204,7 +205,8 @@ impl<D: Datum> Follower<D> {
 			core: Subscriptions::new(backoff),
 			epoch: Instant::now(),
 			writer,
-			reports: mpsc::channel(REPORTS),
+			subscribed: mpsc::channel(REPORTS),
+			attempts: FuturesUnordered::new(),
 			expiry: Expiration::Never,
 			end,
 		}
@@ -218,7 +220,9 @@ impl<D: Datum> Follower<D> {
 			tokio::select! {
 				biased;
 				() = end.cancelled() => return,
-				Some(report) = self.reports.1.recv() => self.on_report(report),
+				// Before the ends, which come later.
+				Some(peer) = self.subscribed.1.recv() => self.on_subscribed(peer),
+				Some((peer, outcome)) = self.attempts.next() => self.on_ended(peer, outcome),
 				Ok(()) = self.catalog.changed() => self.on_catalog(),
 				() = sleep_until(wake) => {
 					// A ticket may have expired, or a pause be over.
@@ -291,22 +295,19 @@ impl<D: Datum> Follower<D> {
 		self.handle(Input::Eligible(eligible, catalog.local().update_version()));
 	}
 
-	fn on_report(&mut self, report: Report) {
-		match report {
-			Report::Subscribed(peer) => {
-				self.inlet.set_state(&peer, State::Connected);
-				self.handle(Input::Subscribed(peer));
-			}
-			Report::Ended(peer, outcome) => {
-				if let Some(producer) = self.inlet.producers().get_mut(&peer) {
-					producer.active = false;
-				}
-				self.inlet.set_state(&peer, State::Connecting);
-				self.handle(Input::Ended(peer, outcome));
-				// Does it still offer the stream?
-				self.on_catalog();
-			}
+	fn on_subscribed(&mut self, peer: PeerId) {
+		self.inlet.set_state(&peer, State::Connected);
+		self.handle(Input::Subscribed(peer));
+	}
+
+	fn on_ended(&mut self, peer: PeerId, outcome: Outcome) {
+		if let Some(producer) = self.inlet.producers().get_mut(&peer) {
+			producer.active = false;
 		}
+		self.inlet.set_state(&peer, State::Connecting);
+		self.handle(Input::Ended(peer, outcome));
+		// Does it still offer the stream?
+		self.on_catalog();
 	}
 
 	fn handle(&mut self, input: Input) {
@@ -324,13 +325,13 @@ impl<D: Datum> Follower<D> {
 		}
 	}
 
-	/// Starts an attempt; it reports its end.
-	fn subscribe(&self, peer: PeerId, sync: bool) {
+	/// Starts an attempt, which is waited for among the others.
+	fn subscribe(&mut self, peer: PeerId, sync: bool) {
 		let info = self.catalog.borrow().info(&peer);
 		let Some(info) = info else {
 			// It left between the decision and now: the next change says so.
-			let _ = self.reports.0.try_send(Report::Ended(peer, Outcome::Retry));
-			return;
+			let ended = Input::Ended(peer, Outcome::Retry);
+			return self.core.handle(self.now(), ended);
 		};
 		let end = self.end.child_token();
 		let stats = self.add_producer(info.clone(), end.clone());
@@ -339,21 +340,25 @@ impl<D: Datum> Follower<D> {
 			info,
 			stats,
 			writer: self.writer.clone(),
-			reports: self.reports.0.clone(),
+			subscribed: self.subscribed.0.clone(),
 		};
+		let (ended, outcome) = oneshot::channel();
 		self.inlet
 			.streams
 			.0
 			.tasks
 			.spawn("streams.subscribe", async move {
-				let peer = *reader.info.id();
 				let outcome = tokio::select! {
 					biased;
 					() = end.cancelled() => Outcome::Retry,
 					outcome = reader.run(sync) => outcome,
 				};
-				let _ = reader.reports.send(Report::Ended(peer, outcome)).await;
+				// Fails when the consumer is gone.
+				let _ = ended.send(outcome);
 			});
+		// The datum's decoder may panic, which ends the attempt as well.
+		let outcome = outcome.map(move |outcome| (peer, outcome.unwrap_or(Outcome::Retry)));
+		self.attempts.push(outcome.boxed());
 	}
 
 	/// Shows the producer among the consumer's. Its statistics go on over
@@ -411,7 +416,7 @@ struct ProducerReader<D: Datum> {
 	info: PeerInfo,
 	stats: Arc<Stats>,
 	writer: Writer<D>,
-	reports: mpsc::Sender<Report>,
+	subscribed: mpsc::Sender<PeerId>,
 }
 
 /// Why reading ended: a code, if there was one.
@@ -428,7 +433,7 @@ impl<D: Datum> ProducerReader<D> {
 		let code = match self.subscribe().await {
 			Ok(lane) => {
 				self.stats.start();
-				let _ = self.reports.send(Report::Subscribed(*self.info.id())).await;
+				let _ = self.subscribed.send(*self.info.id()).await;
 				self.read(lane).await
 			}
 			Err(code) => code,
@@ -573,5 +578,38 @@ const fn violation_or(error: &frame::ReadError) -> Ended {
 			Some(CloseCode::ProtocolViolation)
 		}
 		_ => error.code(),
+	}
+}
+
+#[cfg(test)]
+mod tests {
+	use {
+		super::*,
+		crate::{
+			runtime::queue::{Capacity, queue},
+			streams::{Criteria, backoff::ExponentialBackoff, tests::start},
+		},
+		mosaik_proto::{SecretKey, discovery::PeerEntryVersion, id::NetworkId},
+	};
+
+	#[tokio::test]
+	async fn an_attempt_that_cannot_begin_has_ended_however_much_is_going_on() {
+		let network = start(NetworkId::random()).await;
+		let config = ConsumerConfig {
+			stream_id: "stream".into(),
+			criteria: Criteria::default(),
+		};
+		let inlet = Inlet::new(network.streams(), config, Requirements::default(), None);
+		let capacity = Capacity { items: 1, bytes: 1 };
+		let (writer, _reader) = queue::<u64>(capacity);
+		let backoff = Box::new(|| Box::<ExponentialBackoff>::default() as Box<dyn Backoff>);
+		let mut follower = Follower::new(inlet, writer, backoff, CancellationToken::new());
+		let peer = SecretKey::from_bytes(&[1; 32]).public();
+		for _ in 0..REPORTS {
+			follower.subscribed.0.try_send(peer).unwrap();
+		}
+		let version = PeerEntryVersion::default();
+		follower.handle(Input::Eligible([(peer, version)].into(), version));
+		assert!(follower.core.deadline().is_some(), "it is tried again");
 	}
 }

@@ -1,7 +1,7 @@
 //! Metrics as text over HTTP.
 
 use {
-	crate::util::{acquainted, local, soon, unique},
+	crate::util::{acquainted, local, node, soon, unique},
 	std::net::{Ipv4Addr, SocketAddr},
 	tokio::{
 		io::{AsyncReadExt, AsyncWriteExt},
@@ -96,4 +96,39 @@ async fn metrics_are_served_as_text_at_any_get() {
 			assert_eq!(found, expected, "{name}");
 		}
 	}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_consumer_that_was_cut_had_not_taken_counts_as_dropped() {
+	let id = unique();
+	let addr = free().await;
+	let n0 = local(id).with_prometheus_addr(addr).build().await.unwrap();
+	let [n1, n2] = [node(id).await, node(id).await];
+	acquainted(&[n0.clone(), n1.clone(), n2.clone()]).await;
+	let producer = n0.streams().producer::<Vec<u8>>().with_buffer_size(16);
+	let producer = producer.build().unwrap();
+	let stalled = n1.streams().consume::<Vec<u8>>();
+	let mut reading = n2.streams().consume::<Vec<u8>>();
+	let both = producer.when().subscribed().minimum_of(2);
+	soon("subscriptions", both).await;
+	let channel = producer
+		.consumers()
+		.find(|channel| *channel.consumer_id() == n1.local().id())
+		.unwrap();
+	while channel.is_connected() {
+		producer.send(vec![0; 128 * 1024]).await.unwrap();
+		soon("datum", reading.next()).await.unwrap();
+	}
+	let text = get(addr, "/metrics").await;
+	let dropped = value(
+		&text,
+		"mosaik_streams_producer_items_dropped",
+		&id.to_string()[..8],
+	);
+	// It was cut because it lagged by more than the buffer holds.
+	assert!(
+		dropped.is_some_and(|dropped| dropped >= 16.0),
+		"{dropped:?}"
+	);
+	drop(stalled);
 }

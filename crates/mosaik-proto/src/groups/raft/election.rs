@@ -102,7 +102,7 @@ impl Raft {
 	/// majority (dissertation §4.2.2 and figure 4.6). It does not count itself.
 	fn may_stand(&self) -> bool {
 		let mut configs = self.log.configs_from(self.commit);
-		configs.any(|config| config.is_voter(self.id))
+		!self.removed && configs.any(|config| config.is_voter(self.id))
 	}
 
 	/// The leader is said to be gone: stand soon, but not all at once.
@@ -267,7 +267,7 @@ impl Raft {
 		if term > self.term {
 			self.follow(term, Some(from));
 		}
-		if self.is_voter() && !matches!(self.role, Role::Leader(_)) {
+		if self.may_stand() && !matches!(self.role, Role::Leader(_)) {
 			self.quiesced = false;
 			self.stand_for_election(true);
 		}
@@ -283,6 +283,11 @@ impl Raft {
 			self.send(from, Msg::NotMember { config_index });
 		}
 		was_removed
+	}
+
+	/// Tells a member that it was removed, if it was and this is known here.
+	pub fn check_member(&mut self, member: MemberId) {
+		self.tell_removed(member);
 	}
 
 	pub(super) fn on_not_member(&mut self, config_index: LogIndex) {

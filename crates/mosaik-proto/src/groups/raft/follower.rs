@@ -22,6 +22,7 @@ impl Raft {
 		let other = self.leader.filter(|leader| *leader != from);
 		if term == self.term
 			&& let Some(first) = other
+			&& !mutant!(AppendFromNonLeader)
 		{
 			let second = from;
 			return Err(self.poison(Poison::TwoLeaders {
@@ -73,6 +74,17 @@ impl Raft {
 
 	fn take_entries(&mut self, from: MemberId, append: Append) -> Result<AppendOutcome, StepError> {
 		let prev = append.prev;
+		let sent = append.entries.iter().map(|entry| entry.pos);
+		let contradicts = |pos: &LogPos| {
+			let known = self.log.term_at(pos.index);
+			pos.index <= self.commit && known.is_some_and(|term| term != pos.term)
+		};
+		if let Some(pos) = std::iter::once(prev).chain(sent).find(contradicts)
+			&& !mutant!(TruncateCommitted)
+		{
+			let index = pos.index;
+			return Err(self.poison(Poison::CommittedConflict { from, index }));
+		}
 		if prev.index < self.commit && !mutant!(TruncateCommitted) {
 			// What is committed here is in the leader's log, whatever it sent.
 			return Ok(AppendOutcome::Matched(self.commit));
@@ -85,7 +97,7 @@ impl Raft {
 			});
 		}
 		let matched = prev.index + append.entries.len() as LogIndex;
-		self.take_new(from, append.entries)?;
+		self.take_new(append.entries);
 		let commit = if mutant!(CommitUnmatched) {
 			append.commit.min(self.log.last().index)
 		} else {
@@ -96,16 +108,12 @@ impl Raft {
 	}
 
 	/// Appends those entries that the log does not have, in place of others.
-	fn take_new(&mut self, from: MemberId, entries: Vec<Entry>) -> Result<(), StepError> {
-		let known = |entry: &&Entry| self.log.contains(entry.pos) && !mutant!(TruncateCommitted);
-		let skip = entries.iter().take_while(known).count();
+	fn take_new(&mut self, entries: Vec<Entry>) {
+		let known = |entry: &Entry| self.log.contains(entry.pos) && !mutant!(TruncateCommitted);
+		let skip = entries.iter().take_while(|entry| known(entry)).count();
 		let Some(first) = entries.get(skip).map(|entry| entry.pos.index) else {
-			return Ok(());
+			return;
 		};
-		if first <= self.commit && !mutant!(TruncateCommitted) {
-			let index = first;
-			return Err(self.poison(Poison::CommittedConflict { from, index }));
-		}
 		let last = self.log.last();
 		if first <= last.index {
 			let term = self.log.term_at(first).unwrap_or(last.term);
@@ -120,7 +128,6 @@ impl Raft {
 			self.log.push(entry);
 		}
 		self.writes.append_from(first);
-		Ok(())
 	}
 
 	pub(super) fn on_beat(&mut self, from: MemberId, beat: &Beat) -> Result<(), StepError> {
@@ -182,20 +189,30 @@ impl Raft {
 		if self.fetching == Some(base.pos) {
 			self.fetching = None;
 		}
-		if base.pos.index <= self.commit || matches!(self.role, Role::Leader(_)) {
+		let pos = base.pos;
+		let is_foreign = if pos.index <= self.commit {
+			let known = self.log.term_at(pos.index);
+			known.is_some_and(|term| term != pos.term)
+		} else {
+			// Terms only grow along a log.
+			self.log.term_at(self.commit) > Some(pos.term)
+		};
+		if is_foreign || !base.is_plausible() {
+			let index = pos.index;
+			self.poison(Poison::ForeignSnapshot { index });
 			return;
 		}
-		let pos = base.pos;
+		if pos.index <= self.commit || pos.term > self.term || matches!(self.role, Role::Leader(_))
+		{
+			return;
+		}
 		let last = self.log.last();
+		let dropped = self.log.term_at(pos.index.saturating_add(1));
 		let reset = self.log.install(base.clone());
-		if reset && last.index > pos.index {
-			self.out.events.push(CoreEvent::Dropped {
-				from: LogPos {
-					term: pos.term,
-					index: pos.index + 1,
-				},
-				to: last,
-			});
+		if reset && let Some(term) = dropped {
+			let index = pos.index + 1;
+			let from = LogPos { term, index };
+			self.out.events.push(CoreEvent::Dropped { from, to: last });
 		}
 		self.writes.install(Install { base, reset });
 		self.handed = self.handed.max(pos.index);
@@ -232,12 +249,7 @@ fn check_entries(append: &Append) -> Result<(), StepError> {
 			&& entry.pos.term >= prev.term
 			&& entry.pos.term <= append.term
 			&& entry.seq_end >= seq_end;
-		if !follows || prev.index == u64::MAX {
-			return Err(StepError::BrokenEntries);
-		}
-		if let crate::groups::entry::EntryKind::Config(config) = &entry.kind
-			&& !config.is_valid()
-		{
+		if !follows {
 			return Err(StepError::BrokenEntries);
 		}
 		prev = entry.pos;

@@ -33,7 +33,8 @@ pub(super) struct Leader {
 	departing: Vec<(MemberId, LogIndex)>,
 	beat_at: Ticks,
 	quorum_at: Ticks,
-	idle_beats: u8,
+	/// How many heartbeats there were since something happened.
+	pub(super) idle_beats: u8,
 }
 
 impl Leader {
@@ -89,9 +90,22 @@ impl Leader {
 			.for_each(|progress| progress.last_ack = now);
 	}
 
+	pub(super) const fn stay_awake(&mut self) {
+		self.idle_beats = 0;
+	}
+
 	pub(super) fn next_wakeup(&self) -> Ticks {
 		let transfer = self.transfer.map_or(Ticks::MAX, |(_, until)| until);
 		self.beat_at.min(self.quorum_at).min(transfer)
+	}
+
+	pub(super) const fn expire_heartbeat(&mut self, now: Ticks) {
+		self.beat_at = now;
+	}
+
+	/// Beyond `quiesce_after` further idle heartbeats make no difference.
+	pub(super) fn limit_idle_beats(&mut self, quiesce_after: u8) {
+		self.idle_beats = self.idle_beats.min(quiesce_after);
 	}
 
 	pub(super) fn transferring(&self) -> Option<MemberId> {
@@ -153,11 +167,13 @@ impl Raft {
 		};
 		let voters = config.voters.len();
 		let heard = config.voters.iter().filter(answered).count();
-		let can_shed = heard < voters && voters > self.settings.min_voters.max(1);
+		// Only what could really be removed now counts: rules (ii) and (iii).
+		let can_change = self.log.state().config_index <= self.commit && self.has_own_commit();
+		let can_shed = can_change && heard < voters && voters > self.settings.min_voters.max(1);
 		heard >= config.majority() || can_shed && heard >= quorum::majority(voters - 1)
 	}
 
-	fn beat_if_due(&mut self) {
+	pub(super) fn beat_if_due(&mut self) {
 		let (now, commit, last) = (self.now, self.commit, self.log.last());
 		let Role::Leader(leader) = &mut self.role else {
 			return;
@@ -193,9 +209,6 @@ impl Raft {
 
 	fn beat(&mut self, member: MemberId, quiesce: Option<LogPos>) {
 		let (term, commit, now) = (self.term, self.commit, self.now);
-		if !is_settled(&self.log.state().config, member, commit) {
-			return;
-		}
 		let Role::Leader(leader) = &mut self.role else {
 			return;
 		};
@@ -203,6 +216,9 @@ impl Raft {
 		let Some(progress) = leader.progress.get_mut(&member) else {
 			return;
 		};
+		if !is_settled(member, commit, &self.log.state().config) {
+			return;
+		}
 		progress.beat();
 		if let Mode::Snapshot { offered_at, .. } = progress.mode
 			&& now.saturating_sub(offered_at) >= self.settings.election_timeout

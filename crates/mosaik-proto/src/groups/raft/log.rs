@@ -15,7 +15,7 @@ use {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Log {
 	base: Base,
-	entries: VecDeque<Entry>,
+	pub(super) entries: VecDeque<Entry>,
 	/// What follows from the base and all entries.
 	state: LogState,
 	/// The configurations among the entries, so that the committed one is found
@@ -42,9 +42,14 @@ impl Log {
 		entries: Vec<Entry>,
 		term: Term,
 	) -> Result<Self, RecoverError> {
+		if base.pos.term > term {
+			return Err(RecoverError::MissingTerm(base.pos.term));
+		}
 		let mut log = Self::new(base);
 		for entry in entries {
-			if entry.pos.index != log.last().index + 1 || entry.pos.term < log.last().term {
+			if Some(entry.pos.index) != log.last().index.checked_add(1)
+				|| entry.pos.term < log.last().term
+			{
 				return Err(RecoverError::BrokenLog(entry.pos.index));
 			}
 			if entry.pos.term > term {

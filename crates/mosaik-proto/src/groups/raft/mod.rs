@@ -16,6 +16,7 @@
 //! | `reads`       | linearizable reads by ReadIndex |
 //! | `writes`      | what must be on disk before what may leave |
 //! | `log`, `progress`, `quorum` | the data under it |
+//! | `expire`      | what models need |
 //!
 //! What is *not* here: how a group finds its members, who is promoted or removed
 //! and when, what happens when two formations meet. Those are state machines of
@@ -24,6 +25,7 @@
 //! [thesis]: https://github.com/ongardie/dissertation
 
 mod election;
+mod expire;
 mod follower;
 mod leader;
 mod log;
@@ -32,11 +34,13 @@ mod propose;
 pub mod quorum;
 mod reads;
 mod replicate;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 use {
 	super::{
-		config::ConfigChange,
+		config::{Config, ConfigChange},
 		engine::{
 			ConfigError, CoreEvent, ElectionPolicy, Engine, Hint, PersistToken, Poison, Proposed,
 			ReadDone, ReadToken, Ready, RecoverError, Recovered, Refused, Rejected, RoleKind,
@@ -45,7 +49,7 @@ use {
 		entry::{Entry, Envelope, FormationEntry},
 		message::Msg,
 		settings::Settings,
-		state::LogState,
+		state::{Base, LogState},
 		types::{LogIndex, LogPos, MemberId, Term, Ticks},
 	},
 	election::Votes,
@@ -173,6 +177,55 @@ impl Raft {
 		Ok(raft)
 	}
 
+	/// The member that leads, if known.
+	pub const fn leader(&self) -> Option<MemberId> {
+		self.leader
+	}
+
+	/// Whether this member leads.
+	pub const fn leads(&self) -> bool {
+		matches!(self.role, Role::Leader(_))
+	}
+
+	/// The term.
+	pub const fn term(&self) -> Term {
+		self.term
+	}
+
+	/// What is committed, as far as this member knows.
+	pub const fn commit(&self) -> LogIndex {
+		self.commit
+	}
+
+	/// What is applied.
+	pub const fn applied(&self) -> LogIndex {
+		self.applied
+	}
+
+	/// Where the log begins.
+	pub const fn base(&self) -> &Base {
+		self.log.base()
+	}
+
+	/// Keeps a group that would fall asleep awake for now: somebody's answers are
+	/// waited for.
+	pub fn stay_awake(&mut self) {
+		self.wake();
+		if let Role::Leader(leader) = &mut self.role {
+			leader.stay_awake();
+		}
+	}
+
+	/// Whether the group sleeps.
+	pub const fn is_quiesced(&self) -> bool {
+		self.quiesced
+	}
+
+	/// The latest configuration that is committed.
+	pub fn committed_config(&self) -> &Config {
+		self.log.config_at(self.commit).1
+	}
+
 	/// How much waits in it.
 	pub fn load(&self) -> Load {
 		let (held, writes) = self.writes.load();
@@ -230,6 +283,7 @@ impl Raft {
 			self.election_at = None;
 			self.writes.discard();
 			self.out.send.clear();
+			self.out.fetch = None;
 			self.out.events.push(CoreEvent::Poisoned(poison));
 		}
 		StepError::Poisoned(poison)
@@ -251,24 +305,26 @@ impl Raft {
 	/// Reports that this member was removed, if that is committed. What came before
 	/// it was added says nothing about it.
 	fn look_for_removal(&mut self) {
-		let was_added = self.id.get() <= self.commit;
 		let (config_index, config) = self.log.config_at(self.commit);
+		let was_added = self.id.get() <= self.commit && !config.members.is_empty();
 		if !self.removed && was_added && !config.contains(self.id) {
 			self.removed = true;
 			self.out.events.push(CoreEvent::Removed { config_index });
 		}
 	}
 
-	/// Something happened: a group that sleeps is awake again.
+	/// Something happened: a group that sleeps is awake again, and one that is awake
+	/// is not idle.
 	fn wake(&mut self) {
-		if !std::mem::take(&mut self.quiesced) {
-			return;
-		}
-		if let Role::Leader(leader) = &mut self.role {
-			leader.wake(self.now, &self.settings);
-		} else {
-			self.heard_at = Some(self.now);
-			self.reset_election_timer();
+		let slept = std::mem::take(&mut self.quiesced);
+		match &mut self.role {
+			Role::Leader(leader) if slept => leader.wake(self.now, &self.settings),
+			Role::Leader(leader) => leader.idle_beats = 0,
+			_ if slept => {
+				self.heard_at = Some(self.now);
+				self.reset_election_timer();
+			}
+			_ => {}
 		}
 	}
 
@@ -307,7 +363,7 @@ impl Engine for Raft {
 		}
 		if matches!(self.role, Role::Leader(_)) {
 			self.tick_leader();
-		} else if self.election_at.is_some_and(|at| at <= self.now) {
+		} else if !self.quiesced && self.election_at.is_some_and(|at| at <= self.now) {
 			self.on_election_timeout();
 		}
 	}
@@ -318,6 +374,9 @@ impl Engine for Raft {
 		}
 		if from == self.id {
 			return Err(StepError::FromSelf);
+		}
+		if !msg.is_plausible() {
+			return Err(StepError::Implausible);
 		}
 		match msg {
 			Msg::Append(append) => self.on_append(from, append),

@@ -24,9 +24,8 @@ pub(super) struct Progress {
 	/// What it was told is committed.
 	pub(super) sent_commit: LogIndex,
 	inflight: Inflight,
-	/// Whether something was under way at the last heartbeat, and nothing of it was
-	/// acknowledged since.
-	stuck: bool,
+	/// The oldest append that was under way at the last heartbeat.
+	oldest: Option<LogIndex>,
 }
 
 /// How a member is sent entries.
@@ -60,7 +59,7 @@ impl Progress {
 			sent_round: 0,
 			sent_commit: 0,
 			inflight: Inflight::new(),
-			stuck: false,
+			oldest: None,
 		}
 	}
 
@@ -95,9 +94,7 @@ impl Progress {
 		let news = index > self.matched;
 		self.matched = self.matched.max(index);
 		self.next = self.next.max(self.matched + 1);
-		if self.inflight.free_up_to(index) {
-			self.stuck = false;
-		}
+		self.inflight.free_up_to(index);
 		match self.mode {
 			Mode::Probe { .. } => self.mode = Mode::Replicate,
 			Mode::Snapshot { index, .. } if self.matched >= index => {
@@ -124,23 +121,28 @@ impl Progress {
 		expected
 	}
 
-	/// What was under way may be lost: begin again after what is known to match.
+	/// What was under way may be lost: begin again after what is known to match. A
+	/// probe goes on where it is: nothing is known to match yet, and it need not
+	/// begin with a snapshot for that.
 	pub(super) fn probe(&mut self) {
+		if !matches!(self.mode, Mode::Probe { .. }) {
+			self.next = self.matched + 1;
+		}
 		self.mode = Mode::Probe { waiting: false };
-		self.next = self.matched + 1;
 		self.inflight = Inflight::new();
+		self.oldest = None;
 	}
 
-	/// A heartbeat is due: what was under way at the last one and was not
-	/// acknowledged since is lost, or its acknowledgment is. That the member answers
-	/// heartbeats says nothing about it.
+	/// A heartbeat is due: an append that was under way at the last one and still
+	/// is, is lost. Answers to heartbeats say nothing of it.
 	pub(super) fn beat(&mut self) {
+		let oldest = self.inflight.oldest();
 		match &mut self.mode {
 			Mode::Probe { waiting } => *waiting = false,
-			Mode::Replicate if self.stuck => self.probe(),
-			Mode::Replicate | Mode::Snapshot { .. } => {}
+			Mode::Replicate if oldest.is_some() && oldest == self.oldest => self.probe(),
+			Mode::Replicate => self.oldest = oldest,
+			Mode::Snapshot { .. } => {}
 		}
-		self.stuck = !self.inflight.is_empty();
 		self.acked = false;
 	}
 
@@ -167,8 +169,8 @@ impl Inflight {
 		}
 	}
 
-	fn is_empty(&self) -> bool {
-		self.appends.is_empty()
+	fn oldest(&self) -> Option<LogIndex> {
+		self.appends.front().map(|(last, _)| *last)
 	}
 
 	fn is_full(&self, max: usize, max_bytes: usize) -> bool {
@@ -180,15 +182,12 @@ impl Inflight {
 		self.bytes += bytes;
 	}
 
-	/// Returns whether there were any.
-	fn free_up_to(&mut self, index: LogIndex) -> bool {
-		let before = self.appends.len();
+	fn free_up_to(&mut self, index: LogIndex) {
 		while let Some(&(last, bytes)) = self.appends.front()
 			&& last <= index
 		{
 			self.appends.pop_front();
 			self.bytes -= bytes;
 		}
-		self.appends.len() < before
 	}
 }

@@ -22,9 +22,8 @@ impl Raft {
 		let round = leader.reads.round();
 		let (term, commit) = (self.term, self.commit);
 		let last = self.log.last().index;
-		let config = &self.log.state().config;
 		for (&member, progress) in &mut leader.progress {
-			if !is_settled(config, member, commit) {
+			if !is_settled(member, commit, &self.log.state().config) {
 				continue;
 			}
 			let settings = &self.settings;
@@ -72,10 +71,11 @@ impl Raft {
 	}
 }
 
-/// Whether the id of a member can no longer become that of another one: the entry
-/// that added it is committed. That of a voter is, even where this leader does not
-/// know it yet: it was before the voter was promoted.
-pub(super) fn is_settled(config: &Config, member: MemberId, commit: LogIndex) -> bool {
+/// Whether a member may be spoken to: when the entry that added it is known to be
+/// committed, not before, or its id could yet be that of another one. A voter was
+/// promoted after that; a leader that has just restarted may not know it by its
+/// commit index, and needs the voter to find out.
+pub(super) fn is_settled(member: MemberId, commit: LogIndex, config: &Config) -> bool {
 	member.get() <= commit || config.is_voter(member)
 }
 

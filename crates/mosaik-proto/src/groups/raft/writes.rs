@@ -20,7 +20,7 @@ use {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Writes {
 	/// The last write that was begun.
-	begun: PersistToken,
+	pub(super) begun: PersistToken,
 	/// The last write that is done.
 	done: PersistToken,
 	/// What the next write will contain.
@@ -33,7 +33,8 @@ pub(super) struct Writes {
 	/// Where the log ends in each write under way.
 	under_way: VecDeque<(PersistToken, LogIndex)>,
 	/// What leaves when a write is done. A follower's acknowledgments replace one
-	/// another, so there is at most one per member, kind and write.
+	/// another, and what is there already is not there twice: a message that is
+	/// repeated while the disk stalls takes no further room.
 	held: VecDeque<(PersistToken, MemberId, Msg)>,
 }
 
@@ -54,11 +55,14 @@ impl Writes {
 		self.compact = Some(base);
 	}
 
-	pub(super) fn install(&mut self, install: Install) {
+	pub(super) fn install(&mut self, mut install: Install) {
 		if install.reset {
 			self.append_from = None;
 			self.under_way.iter_mut().for_each(|(_, last)| *last = 0);
 		}
+		// What an earlier one in the same write resets stays reset: all that came
+		// since is appended.
+		install.reset |= self.install.as_ref().is_some_and(|earlier| earlier.reset);
 		self.compact = None;
 		self.install = Some(install);
 	}
@@ -75,6 +79,18 @@ impl Writes {
 		self.install = None;
 		self.compact = None;
 		self.append_from = None;
+	}
+
+	/// Counts writes from the last that is done.
+	pub(super) fn renumber(&mut self) {
+		let done = std::mem::take(&mut self.done).0;
+		let since = |token: &mut PersistToken| token.0 = token.0.saturating_sub(done);
+		since(&mut self.begun);
+		since(&mut self.hard_state_in);
+		self.under_way
+			.iter_mut()
+			.for_each(|(token, _)| since(token));
+		self.held.iter_mut().for_each(|(token, ..)| since(token));
 	}
 
 	const fn is_dirty(&self) -> bool {
@@ -100,19 +116,30 @@ impl Writes {
 		(self.done < self.hard_state_in).then_some(self.hard_state_in)
 	}
 
-	fn hold(&mut self, token: PersistToken, to: MemberId, msg: Msg) {
-		if let Msg::AppendReply(reply) = &msg
-			&& let AppendOutcome::Matched(_) = reply.outcome
+	fn hold(&mut self, token: PersistToken, to: MemberId, mut msg: Msg) {
+		if let Msg::AppendReply(reply) = &mut msg
+			&& let AppendOutcome::Matched(index) = &mut reply.outcome
 		{
 			self.held.retain(|(held, member, msg)| {
 				let Msg::AppendReply(old) = msg else {
 					return true;
 				};
+				let AppendOutcome::Matched(earlier) = old.outcome else {
+					return true;
+				};
 				let replaced = *held == token && *member == to && old.term == reply.term;
-				!(replaced && matches!(old.outcome, AppendOutcome::Matched(_)))
+				if replaced {
+					// One of them may be the answer to a message that was overtaken.
+					*index = earlier.max(*index);
+					reply.round = old.round.max(reply.round);
+				}
+				!replaced
 			});
 		}
-		self.held.push_back((token, to, msg));
+		let held = (token, to, msg);
+		if !self.held.contains(&held) {
+			self.held.push_back(held);
+		}
 	}
 }
 
@@ -197,7 +224,8 @@ impl Raft {
 	/// that a restart does not begin behind it.
 	pub(super) fn take_apply(&mut self) -> Option<RangeInclusive<LogIndex>> {
 		let until = self.commit.min(self.log.persisted());
-		if until <= self.handed {
+		// What a poisoned member holds to be committed may be what is wrong.
+		if until <= self.handed || self.poisoned.is_some() {
 			return None;
 		}
 		let range = self.handed + 1..=until;

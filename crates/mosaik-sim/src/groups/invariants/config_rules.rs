@@ -72,7 +72,8 @@ mod tests {
 			check(id(1), status, own, &logs, at(4, 2), entry).is_ok()
 		};
 		assert!(check(&leader, Some(2), &two));
-		assert!(!check(&leader, Some(2), &config(5, 2, &[1])));
+		let other = config(5, 2, &[1]);
+		assert!(!check(&leader, Some(2), &other));
 		assert!(!check(&leader, Some(1), &two));
 		leader.commit = 2;
 		assert!(!check(&leader, Some(2), &two));

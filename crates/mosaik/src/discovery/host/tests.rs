@@ -4,9 +4,9 @@ use {
 	std::{
 		collections::BTreeSet,
 		fs,
+		io::{BufRead, BufReader, Write},
 		path::Path,
 		process::{Child, Command, Stdio},
-		time::Instant,
 	},
 	tempfile::TempDir,
 };
@@ -183,6 +183,9 @@ fn a_crowd_is_bounded() {
 
 const CHILD: &str = "MOSAIK_TEST_HOST_CHILD";
 
+/// What the child says when its file is there.
+const ANNOUNCED: &str = "the child is announced";
+
 /// Not a test but the other process of one.
 #[test]
 fn child() {
@@ -190,36 +193,35 @@ fn child() {
 		return;
 	};
 	let presence = announce(Path::new(&base), "x", 2);
+	writeln!(std::io::stdout(), "{ANNOUNCED}").unwrap();
 	// Lives until it is killed, or its parent dies and closes the pipe.
 	let _ = std::io::stdin().read_line(&mut String::new());
 	drop(presence);
 }
 
-fn spawn_child(base: &Path) -> Child {
+/// Returns when the child has announced itself; what it says further is not read.
+fn spawn_child(base: &Path) -> (Child, impl Sized) {
 	let name = "discovery::host::tests::child";
-	Command::new(std::env::current_exe().unwrap())
+	let mut child = Command::new(std::env::current_exe().unwrap())
 		.args([name, "--exact", "--nocapture"])
 		.env(CHILD, base)
 		.stdin(Stdio::piped())
-		.stdout(Stdio::null())
+		.stdout(Stdio::piped())
 		.spawn()
-		.unwrap()
-}
-
-fn wait_for(mut what: impl FnMut() -> bool) {
-	let start = Instant::now();
-	while !what() {
-		assert!(start.elapsed() < Duration::from_secs(20), "waited in vain");
-		std::thread::sleep(Duration::from_millis(5));
-	}
+		.unwrap();
+	let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+	// The test's harness has its say on the same line.
+	let announced = lines.find(|line| line.as_ref().unwrap().ends_with(ANNOUNCED));
+	assert!(announced.is_some(), "the child ended before its time");
+	(child, lines)
 }
 
 #[test]
 fn a_killed_process_leaves_a_file_that_the_next_reader_removes() {
 	let base = folder();
 	let a = announce(base.path(), "x", 1);
-	let mut child = spawn_child(base.path());
-	wait_for(|| ids(&a) == expect(&[2]));
+	let (mut child, _output) = spawn_child(base.path());
+	assert_eq!(ids(&a), expect(&[2]));
 	assert_eq!(files(base.path(), "x"), 2);
 
 	child.kill().unwrap();
@@ -233,8 +235,8 @@ fn a_killed_process_leaves_a_file_that_the_next_reader_removes() {
 	assert_eq!(files(base.path(), "x"), 1);
 
 	// And one that ends by itself does.
-	let mut child = spawn_child(base.path());
-	wait_for(|| ids(&a) == expect(&[2]));
+	let (mut child, _output) = spawn_child(base.path());
+	assert_eq!(ids(&a), expect(&[2]));
 	drop(child.stdin.take());
 	child.wait().unwrap();
 	assert_eq!(files(base.path(), "x"), 1);

@@ -2,11 +2,11 @@
 
 use {
 	super::{Blob, Item, item, next, send_error, subscribed, unsubscribed},
-	crate::util::{acquainted, never, node, nodes, soon, unique},
+	crate::util::{acquainted, hermit, never, node, nodes, soon, unique},
 	futures::{SinkExt, StreamExt, future::join_all, stream},
 	mosaik::{
 		Bytes, StreamId,
-		streams::{StreamDef, producer},
+		streams::{StreamDef, backoff::ExponentialBackoffBuilder, producer},
 	},
 };
 
@@ -76,6 +76,25 @@ async fn a_consumer_gets_data_from_producers_that_appear_later() {
 		producer.send(item(index, 0)).await.unwrap();
 		assert_eq!(next(&mut consumer).await, item(index, 0));
 	}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_the_producer_does_not_know_introduces_itself_without_a_pause() {
+	let id = unique();
+	let [n0, n1] = [
+		hermit(id).build().await.unwrap(),
+		hermit(id).build().await.unwrap(),
+	];
+	let producer = n0.streams().produce::<Item>();
+	let hour = std::time::Duration::from_secs(3600);
+	let patient = ExponentialBackoffBuilder::new()
+		.with_initial_interval(hour)
+		.with_max_interval(hour)
+		.build();
+	let consumer = n1.streams().consumer::<Item>().with_backoff(patient);
+	let _consumer = consumer.build();
+	n1.discovery().feed(n0.discovery().me());
+	subscribed(&producer, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

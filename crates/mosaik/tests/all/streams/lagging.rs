@@ -1,9 +1,12 @@
 //! Consumers that do not keep up.
 
 use {
-	super::{Blob, subscribed},
-	crate::util::{nodes, soon},
-	mosaik::streams::{Consumer, State, producer},
+	super::{Blob, channel_to, subscribed},
+	crate::util::{nodes, soon, within},
+	mosaik::{
+		Network,
+		streams::{Consumer, Producer, State, producer},
+	},
 	std::{
 		sync::atomic::{AtomicU32, Ordering},
 		time::Duration,
@@ -14,6 +17,19 @@ use {
 /// So many blobs are far more than any consumer holds.
 const BLOBS: u32 = 600;
 
+/// A producer that holds few blobs.
+fn small(node: &Network, blobs: usize) -> producer::Builder<'_, Blob> {
+	node.streams().producer().with_buffer_size(blobs)
+}
+
+/// Sends all blobs and counts them.
+async fn send_all(producer: &Producer<Blob>, sent: &AtomicU32) {
+	for number in 0..BLOBS {
+		producer.send(Blob::numbered(number)).await.unwrap();
+		sent.store(number + 1, Ordering::Relaxed);
+	}
+}
+
 async fn read_all(consumer: &mut Consumer<Blob>, from: u32) {
 	for number in from..BLOBS {
 		assert_eq!(super::next(consumer).await.number(), number);
@@ -23,19 +39,11 @@ async fn read_all(consumer: &mut Consumer<Blob>, from: u32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_falls_behind_is_cut_and_delays_no_other() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0
-		.streams()
-		.producer::<Blob>()
-		.with_buffer_size(16)
-		.build()
-		.unwrap();
+	let producer = small(&n0, 16).build().unwrap();
 	let stalled = n1.streams().consume::<Blob>();
 	let mut reading = n2.streams().consume::<Blob>();
 	subscribed(&producer, 2).await;
-	let channel = producer
-		.consumers()
-		.find(|channel| *channel.consumer_id() == n1.local().id())
-		.unwrap();
+	let channel = channel_to(&producer, &n1);
 	for number in 0..BLOBS {
 		producer.send(Blob::numbered(number)).await.unwrap();
 		// In step: this one never falls behind.
@@ -50,23 +58,12 @@ async fn a_consumer_that_falls_behind_is_cut_and_delays_no_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_producer_waits_for_a_consumer_that_may_not_be_cut() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0
-		.streams()
-		.producer::<Blob>()
-		.with_buffer_size(16)
-		.disconnect_lagging(false)
-		.build()
-		.unwrap();
+	let producer = small(&n0, 16).disconnect_lagging(false).build().unwrap();
 	let mut stalled = n1.streams().consume::<Blob>();
 	let mut reading = n2.streams().consume::<Blob>();
 	subscribed(&producer, 2).await;
 	let sent = AtomicU32::new(0);
-	let sending = async {
-		for number in 0..BLOBS {
-			producer.send(Blob::numbered(number)).await.unwrap();
-			sent.store(number + 1, Ordering::Relaxed);
-		}
-	};
+	let sending = send_all(&producer, &sent);
 	let receiving = async {
 		soon("standstill", standstill(&sent)).await;
 		// Both the stalled consumer's memory and the producer's are bounded.
@@ -100,22 +97,12 @@ async fn standstill(counter: &AtomicU32) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_only_consumer_holds_back_the_producer_and_memory_stays_bounded() {
 	let [n0, n1] = nodes().await;
-	let producer = n0
-		.streams()
-		.producer::<Blob>()
-		.with_buffer_size(16)
-		.build()
-		.unwrap();
+	let producer = small(&n0, 16).build().unwrap();
 	let consumer = n1.streams().consume::<Blob>();
 	subscribed(&producer, 1).await;
 	let channel = producer.consumers().next().unwrap();
 	let sent = AtomicU32::new(0);
-	let sending = async {
-		for number in 0..BLOBS {
-			producer.send(Blob::numbered(number)).await.unwrap();
-			sent.store(number + 1, Ordering::Relaxed);
-		}
-	};
+	let sending = send_all(&producer, &sent);
 	// Either the producer stands still, or it cuts the consumer: both bound memory.
 	tokio::select! {
 		() = sending => panic!("all were sent though nobody read them"),
@@ -128,12 +115,7 @@ async fn the_only_consumer_holds_back_the_producer_and_memory_stays_bounded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_is_cut_comes_back_when_it_reads_again() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0
-		.streams()
-		.producer::<Blob>()
-		.with_buffer_size(8)
-		.build()
-		.unwrap();
+	let producer = small(&n0, 8).build().unwrap();
 	let mut stalled = n1
 		.streams()
 		.consumer::<Blob>()
@@ -141,10 +123,7 @@ async fn a_consumer_that_is_cut_comes_back_when_it_reads_again() {
 		.build();
 	let mut reading = n2.streams().consume::<Blob>();
 	subscribed(&producer, 2).await;
-	let channel = producer
-		.consumers()
-		.find(|channel| *channel.consumer_id() == n1.local().id())
-		.unwrap();
+	let channel = channel_to(&producer, &n1);
 	let mut number = 0;
 	while channel.is_connected() {
 		assert!(number < BLOBS, "not cut");
@@ -170,4 +149,20 @@ async fn a_consumer_that_is_cut_comes_back_when_it_reads_again() {
 	};
 	soon("back", futures::future::join(again, sending)).await;
 	assert!(expected < number);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_does_not_read_holds_up_no_shutdown_for_long() {
+	let [n0, n1] = nodes().await;
+	let producer = n0.streams().produce::<Blob>();
+	let consumer = n1.streams().consume::<Blob>();
+	subscribed(&producer, 1).await;
+	for number in 0..BLOBS / 2 {
+		if producer.try_send(Blob::numbered(number)).is_err() {
+			break;
+		}
+	}
+	// What was sent has a second to arrive, and is far more than the consumer takes.
+	within(Duration::from_secs(2), "shutdown", n0.shutdown()).await;
+	assert!(consumer.stats().datums() < BLOBS as usize / 2);
 }

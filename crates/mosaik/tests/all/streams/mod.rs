@@ -11,8 +11,8 @@ mod tickets;
 use {
 	crate::util::soon,
 	mosaik::{
-		Bytes, Datum,
-		streams::{Consumer, Producer, backoff::ExponentialBackoff, producer},
+		Bytes, Datum, Network,
+		streams::{ChannelInfo, Consumer, Producer, backoff::ExponentialBackoff, producer},
 	},
 	serde::{Deserialize, Serialize},
 	std::{convert::Infallible, time::Duration},
@@ -72,6 +72,15 @@ async fn next<D: Datum>(consumer: &mut Consumer<D>) -> D {
 async fn subscribed<D: Datum>(producer: &Producer<D>, consumers: usize) {
 	let condition = producer.when().subscribed().minimum_of(consumers);
 	soon("subscription", condition).await;
+}
+
+/// The subscription of a node to the producer.
+fn channel_to<D: Datum>(producer: &Producer<D>, consumer: &Network) -> ChannelInfo {
+	let id = consumer.local().id();
+	let mut consumers = producer.consumers();
+	consumers
+		.find(|channel| *channel.consumer_id() == id)
+		.expect("it is subscribed")
 }
 
 /// Waits until the producer has none.

@@ -4,7 +4,11 @@ use {
 	super::{Item, item, next, subscribed, unsubscribed},
 	crate::util::{Guard, PASS, never, nodes, pass, soon},
 	chrono::Utc,
-	mosaik::tickets::{Expiration, TicketValidator},
+	mosaik::{
+		Network,
+		streams::{Consumer, Producer},
+		tickets::{Expiration, TicketValidator},
+	},
 	std::{sync::Arc, time::Duration},
 };
 
@@ -18,15 +22,19 @@ fn has_passed(expiration: Expiration) -> bool {
 	matches!(expiration, Expiration::At(at) if Utc::now() >= at - Duration::from_millis(1))
 }
 
+fn guarded_producer(node: &Network, guard: Guard) -> Producer<Item> {
+	let producer = node.streams().producer().require_ticket(guard);
+	producer.build().unwrap()
+}
+
+fn guarded_consumer(node: &Network, guard: Guard) -> Consumer<Item> {
+	node.streams().consumer().require_ticket(guard).build()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_producer_takes_consumers_with_a_valid_ticket() {
 	let [n0, n1, n2] = nodes().await;
-	let producer = n0
-		.streams()
-		.producer::<Item>()
-		.require_ticket(Guard("in"))
-		.build()
-		.unwrap();
+	let producer = guarded_producer(&n0, Guard("in"));
 	let mut consumer = n1.streams().consume::<Item>();
 	n2.discovery().add_ticket(pass("other", Expiration::Never));
 	let _other = n2.streams().consume::<Item>();
@@ -44,11 +52,7 @@ async fn a_consumer_subscribes_to_producers_with_a_valid_ticket() {
 	let [n0, n1] = nodes().await;
 	let producer = n0.streams().produce::<Item>();
 	let ticket = pass("in", Expiration::in_1h());
-	let mut consumer = n1
-		.streams()
-		.consumer::<Item>()
-		.require_ticket(Guard("in"))
-		.build();
+	let mut consumer = guarded_consumer(&n1, Guard("in"));
 	never("subscribed without a ticket", producer.when().subscribed()).await;
 	assert_eq!(consumer.producers().count(), 0);
 	n0.discovery().add_ticket(ticket.clone());
@@ -117,11 +121,7 @@ async fn the_consumer_disconnects_at_the_moment_a_ticket_expires() {
 	let producer = n0.streams().produce::<Item>();
 	let until = in_a_moment();
 	n0.discovery().add_ticket(pass("in", until));
-	let consumer = n1
-		.streams()
-		.consumer::<Item>()
-		.require_ticket(Guard("in"))
-		.build();
+	let consumer = guarded_consumer(&n1, Guard("in"));
 	subscribed(&producer, 1).await;
 	unsubscribed(&producer).await;
 	assert!(has_passed(until));
@@ -131,17 +131,8 @@ async fn the_consumer_disconnects_at_the_moment_a_ticket_expires() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_ticket_in_time_keeps_the_connection() {
 	let [n0, n1] = nodes().await;
-	let producer = n0
-		.streams()
-		.producer::<Item>()
-		.require_ticket(Guard("in"))
-		.build()
-		.unwrap();
-	let mut consumer = n1
-		.streams()
-		.consumer::<Item>()
-		.require_ticket(Guard("in"))
-		.build();
+	let producer = guarded_producer(&n0, Guard("in"));
+	let mut consumer = guarded_consumer(&n1, Guard("in"));
 	let until = in_a_moment();
 	for node in [&n0, &n1] {
 		node.discovery().add_ticket(pass("in", until));
@@ -166,12 +157,7 @@ async fn a_newer_ticket_in_time_keeps_the_connection() {
 async fn tickets_of_8_kib_arrive() {
 	let [n0, n1] = nodes().await;
 	let name: &'static str = Box::leak("x".repeat(8 * 1024).into_boxed_str());
-	let producer = n0
-		.streams()
-		.producer::<Item>()
-		.require_ticket(Guard(name))
-		.build()
-		.unwrap();
+	let producer = guarded_producer(&n0, Guard(name));
 	n1.discovery().add_ticket(pass(name, Expiration::Never));
 	let mut consumer = n1.streams().consume::<Item>();
 	subscribed(&producer, 1).await;

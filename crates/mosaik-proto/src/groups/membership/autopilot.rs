@@ -1,0 +1,270 @@
+//! Promotes those who caught up, removes those who are gone.
+//!
+//! A voter is removed only if the configuration without it has a majority that
+//! answered within the last election timeout: as a configuration counts from the
+//! moment it is in the log, the removal then commits without the dead, also from
+//! two voters to one. A learner is promoted when it keeps up: when it received all
+//! there was at the beginning of a round within less than an election timeout
+//! (dissertation §4.2.1).
+
+use {
+	super::seats,
+	crate::groups::{
+		config::{Config, ConfigChange},
+		engine::Status,
+		raft::quorum,
+		types::{LogIndex, MemberId, Ticks},
+	},
+	std::collections::{BTreeMap, BTreeSet},
+};
+
+/// Tuning of the autopilot, times in ticks.
+#[derive(Clone, Debug)]
+pub struct Policy {
+	/// The most voters. Default: 5.
+	pub max_voters: usize,
+	/// The fewest voters that removals leave. Default: 1.
+	pub min_voters: usize,
+	/// After what silence a member counts as dead. Default: 10,000.
+	pub dead_after: Ticks,
+	/// How long a member must have been there before it gets a seat beyond the
+	/// third. Default: 10,000.
+	pub stabilization: Ticks,
+	/// How many entries a member may lack that is promoted. Default: 1,024.
+	pub lag_limit: u64,
+	/// The election timeout of the members.
+	pub election_timeout: Ticks,
+}
+
+impl Default for Policy {
+	fn default() -> Self {
+		Self {
+			max_voters: 5,
+			min_voters: 1,
+			dead_after: 10_000,
+			stabilization: 10_000,
+			lag_limit: 1_024,
+			election_timeout: 1_000,
+		}
+	}
+}
+
+/// What is known of members besides their answers.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+	/// Members whose storage is gone: their node is back with another nonce.
+	pub reborn: BTreeSet<MemberId>,
+	/// Members that no longer satisfy the group's rules.
+	pub revoked: BTreeSet<MemberId>,
+	/// Members that asked to leave.
+	pub leaving: BTreeSet<MemberId>,
+}
+
+/// See the [module](self). Lost with leadership.
+#[derive(Clone, Debug, Default)]
+pub struct Autopilot {
+	learners: BTreeMap<MemberId, Round>,
+}
+
+/// How quickly a learner catches up.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+	since: Ticks,
+	target: LogIndex,
+	begun: Ticks,
+	/// The last round took less than an election timeout.
+	keeps_up: bool,
+}
+
+impl Autopilot {
+	/// The next change to propose, if any. Called while this member leads.
+	pub fn decide(
+		&mut self,
+		now: Ticks,
+		status: &Status,
+		policy: &Policy,
+		facts: &Facts,
+	) -> Option<ConfigChange> {
+		self.observe(now, status, policy);
+		if !status.own_commit || status.config_index > status.commit {
+			return None;
+		}
+		let view = View {
+			now,
+			status,
+			policy,
+			facts,
+		};
+		view.removal().or_else(|| self.promotion(&view))
+	}
+
+	/// Whether this member, which leads and wants to leave, can go now.
+	pub fn can_leave(now: Ticks, status: &Status, policy: &Policy) -> bool {
+		let facts = Facts::default();
+		let view = View {
+			now,
+			status,
+			policy,
+			facts: &facts,
+		};
+		view.has_quorum_without(status.id)
+	}
+
+	/// The learner that should get a seat first, whether or not there is one.
+	pub fn standby(&self, now: Ticks, status: &Status, policy: &Policy) -> Option<MemberId> {
+		let facts = Facts::default();
+		let view = View {
+			now,
+			status,
+			policy,
+			facts: &facts,
+		};
+		self.candidates(&view).next()
+	}
+
+	fn observe(&mut self, now: Ticks, status: &Status, policy: &Policy) {
+		let learners: BTreeSet<MemberId> = status.config.learners().map(|(id, _)| id).collect();
+		self.learners.retain(|id, _| learners.contains(id));
+		for (id, progress) in &status.progress {
+			if !learners.contains(id) {
+				continue;
+			}
+			let round = self.learners.entry(*id).or_insert(Round {
+				since: now,
+				target: status.last.index,
+				begun: now,
+				keeps_up: false,
+			});
+			if progress.matched >= round.target {
+				round.keeps_up = now.saturating_sub(round.begun) < policy.election_timeout;
+				round.target = status.last.index;
+				round.begun = now;
+			}
+		}
+	}
+
+	fn promotion(&self, view: &View<'_>) -> Option<ConfigChange> {
+		let config = &view.status.config;
+		let alive = config.members.iter().filter(|(id, info)| {
+			info.preference.may_vote() && (config.is_voter(**id) || view.is_alive(**id))
+		});
+		let target = seats::target(alive.count(), view.policy.max_voters);
+		if config.voters.len() >= target {
+			return None;
+		}
+		let is_early = config.voters.len() >= 3;
+		let has_stayed = |id: &MemberId| {
+			let since = self.learners.get(id).map_or(view.now, |round| round.since);
+			!is_early || view.now.saturating_sub(since) >= view.policy.stabilization
+		};
+		self.candidates(view)
+			.find(has_stayed)
+			.map(ConfigChange::Promote)
+	}
+
+	/// The learners that could be promoted, best first: by preference, then by how
+	/// much they have.
+	fn candidates(&self, view: &View<'_>) -> impl Iterator<Item = MemberId> {
+		let status = view.status;
+		let mut ready: Vec<(u8, std::cmp::Reverse<LogIndex>, MemberId)> = Vec::new();
+		for (id, progress) in &status.progress {
+			let Some(info) = status.config.members.get(id) else {
+				continue;
+			};
+			let keeps_up = self.learners.get(id).is_some_and(|round| round.keeps_up);
+			let lag = status.last.index.saturating_sub(progress.matched);
+			let is_ready = !status.config.is_voter(*id)
+				&& info.preference.may_vote()
+				&& !view.is_unwanted(*id)
+				&& view.answered(*id)
+				&& keeps_up && lag <= view.policy.lag_limit;
+			if is_ready {
+				let class = info.preference.class();
+				ready.push((class, std::cmp::Reverse(progress.matched), *id));
+			}
+		}
+		ready.sort_unstable();
+		ready.into_iter().map(|(.., id)| id)
+	}
+}
+
+/// What a decision is made of.
+struct View<'a> {
+	now: Ticks,
+	status: &'a Status,
+	policy: &'a Policy,
+	facts: &'a Facts,
+}
+
+impl View<'_> {
+	fn silence(&self, member: MemberId) -> Ticks {
+		if member == self.status.id {
+			return 0;
+		}
+		let mut progress = self.status.progress.iter();
+		let found = progress.find(|(id, _)| *id == member);
+		found.map_or(Ticks::MAX, |(_, progress)| {
+			self.now.saturating_sub(progress.last_ack)
+		})
+	}
+
+	/// Whether it answered within the last election timeout.
+	fn answered(&self, member: MemberId) -> bool {
+		self.silence(member) <= self.policy.election_timeout
+	}
+
+	fn is_alive(&self, member: MemberId) -> bool {
+		self.silence(member) < self.policy.dead_after
+	}
+
+	/// Whether it is to go whether or not it answers.
+	fn is_unwanted(&self, member: MemberId) -> bool {
+		let facts = self.facts;
+		facts.reborn.contains(&member)
+			|| facts.revoked.contains(&member)
+			|| facts.leaving.contains(&member)
+			|| self.is_replaced(member)
+	}
+
+	/// Whether its node came back as a later member.
+	fn is_replaced(&self, member: MemberId) -> bool {
+		let config: &Config = &self.status.config;
+		let Some(info) = config.members.get(&member) else {
+			return false;
+		};
+		config
+			.members
+			.iter()
+			.any(|(id, other)| *id > member && other.peer == info.peer)
+	}
+
+	/// The member to remove: learners without conditions, voters one by one as the
+	/// rest stays able to commit.
+	fn removal(&self) -> Option<ConfigChange> {
+		let config = &self.status.config;
+		let is_gone = |id: &MemberId| self.is_unwanted(*id) || !self.is_alive(*id);
+		let mut gone = config.members.keys().copied().filter(is_gone);
+		let member = gone.find(|member| {
+			*member != self.status.id && (!config.is_voter(*member) || self.can_remove(*member))
+		})?;
+		Some(ConfigChange::Remove(member))
+	}
+
+	fn can_remove(&self, voter: MemberId) -> bool {
+		let left = self.status.config.voters.len() - 1;
+		left >= self.policy.min_voters.max(1) && self.has_quorum_without(voter)
+	}
+
+	/// Whether those who vote besides `voter` have a majority that answers.
+	fn has_quorum_without(&self, voter: MemberId) -> bool {
+		let others = self
+			.status
+			.config
+			.voters
+			.iter()
+			.filter(|other| **other != voter);
+		let count = others.clone().count();
+		let answered = others.filter(|other| self.answered(**other)).count();
+		count > 0 && answered >= quorum::majority(count)
+	}
+}

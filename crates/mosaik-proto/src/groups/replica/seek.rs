@@ -1,0 +1,330 @@
+//! Finding a formation, or founding one.
+
+use {
+	super::{Message, Output, Phase, Replica, Waiting, WriteKind, io::Identity},
+	crate::{
+		PeerId,
+		groups::{
+			config::{Config, MemberInfo},
+			engine::{HardState, Recovered},
+			formation::{
+				info::{FormationInfo, Standing},
+				pledge::{Gathering, Pledge},
+				seeker::{Decision, Seeker},
+			},
+			state::Base,
+			types::{FormationId, LeadershipPreference, Nonce, Ticks},
+		},
+	},
+	rand::RngExt,
+};
+
+/// A node that looks for a formation.
+#[derive(Debug)]
+pub(super) struct Seeking {
+	seeker: Seeker,
+	/// The founding that this node gathers pledges for.
+	gathering: Option<Gathering>,
+}
+
+impl Replica {
+	/// Begins to look for a formation.
+	pub(super) fn seek(&mut self) {
+		let seeker = Seeker::new(
+			self.settings.bootstrap,
+			self.me,
+			self.settings.preference,
+			self.settings.bootstrap_delay,
+			self.now,
+		);
+		self.phase = Phase::Seeking(Seeking {
+			seeker,
+			gathering: None,
+		});
+	}
+
+	pub(super) fn seeking_deadline(&self, seeking: &Seeking) -> Option<Ticks> {
+		if let Some(gathering) = &seeking.gathering {
+			return Some(gathering.until());
+		}
+		match seeking.seeker.decide(self.now, self.seekers()) {
+			Decision::Wait(until) => until,
+			Decision::Found => Some(self.now),
+			// Unless this node is promised to another founder: it waits for that one.
+			Decision::Gather(_) => self.can_gather().then_some(self.now),
+		}
+	}
+
+	fn can_gather(&self) -> bool {
+		self.pledged
+			.0
+			.is_none_or(|pledge| pledge.founder == self.me)
+	}
+
+	/// The others who look for a formation.
+	fn seekers(&self) -> impl Iterator<Item = (PeerId, LeadershipPreference)> + Clone {
+		let seeking = self
+			.bonds
+			.infos()
+			.filter(|(_, info)| info.standing == Standing::Seeking);
+		seeking.map(|(peer, info)| (peer, info.preference))
+	}
+
+	/// The formation to join, of those that can be seen: one that has a leader who
+	/// can admit, and of those the one that others will yield to.
+	pub(super) fn best_formation(&self) -> Option<FormationId> {
+		let seen = self.bonds.formations().map(|(_, info)| info);
+		let alive = seen.filter(|info| !self.has_ended(info.formation));
+		alive
+			.max_by_key(|info| info.rank())
+			.map(|info| info.formation)
+	}
+
+	pub(super) fn advance_seeking(&mut self) {
+		if let Some(formation) = self.best_formation() {
+			self.give_up_gathering();
+			return self.join(formation);
+		}
+		let Phase::Seeking(seeking) = &self.phase else {
+			return;
+		};
+		match &seeking.gathering {
+			Some(gathering) if gathering.until() <= self.now => {
+				self.give_up_gathering();
+				self.wait_anew();
+			}
+			Some(_) => {}
+			None => match seeking.seeker.decide(self.now, self.seekers()) {
+				Decision::Wait(_) => {}
+				Decision::Found => self.found(),
+				Decision::Gather(needed) if self.can_gather() => self.gather(needed),
+				Decision::Gather(_) => {}
+			},
+		}
+	}
+
+	/// Waits anew before founding, for a time that differs from node to node: else
+	/// the same nodes would be promised to one another again and again.
+	fn wait_anew(&mut self) {
+		let pause = self.rng.random_range(0..=4 * self.settings.bootstrap_delay);
+		if let Phase::Seeking(seeking) = &mut self.phase {
+			seeking.seeker.restart(self.now, pause);
+		}
+	}
+
+	/// Founds a formation alone.
+	fn found(&mut self) {
+		let formation = FormationId(self.rng.random());
+		let info = MemberInfo {
+			peer: self.me,
+			nonce: self.nonce,
+			preference: self.settings.preference,
+		};
+		self.begin_founded(formation, Base::genesis(Config::founding([info])));
+	}
+
+	/// Begins as a founder, if this node is one.
+	fn begin_founded(&mut self, formation: FormationId, base: Base) {
+		let config = &base.state.config;
+		let Some(member) = config.find(&self.me, &self.nonce) else {
+			return;
+		};
+		let identity = Identity {
+			formation,
+			member,
+			nonce: self.nonce,
+			starts: 0,
+		};
+		let recovered = Recovered {
+			hard_state: HardState::default(),
+			base,
+			entries: Vec::new(),
+		};
+		self.begin(identity, recovered, 0);
+	}
+
+	/// Asks everybody who seeks for a pledge, this node included.
+	fn gather(&mut self, needed: usize) {
+		let formation = match self.pledged.0 {
+			Some(pledge) => pledge.formation,
+			None => FormationId(self.rng.random()),
+		};
+		let patience = self.settings.raft.election_timeout * 3;
+		let jitter = self
+			.rng
+			.random_range(0..=self.settings.raft.election_timeout);
+		let until = self.now.saturating_add(patience + jitter);
+		let Phase::Seeking(seeking) = &mut self.phase else {
+			return;
+		};
+		seeking.gathering = Some(Gathering::new(formation, needed, until));
+		self.pledge(self.me, formation);
+		let others: Vec<PeerId> = self.seekers().map(|(peer, _)| peer).collect();
+		for peer in others {
+			self.send(peer, Message::Pledge { formation });
+		}
+	}
+
+	/// The founding comes to nothing: everybody who pledged is free again.
+	fn give_up_gathering(&mut self) {
+		let Phase::Seeking(seeking) = &mut self.phase else {
+			return;
+		};
+		let Some(gathering) = seeking.gathering.take() else {
+			return;
+		};
+		let formation = gathering.formation;
+		self.on_release(self.me, formation);
+		for peer in self.bonds.peers() {
+			self.send(peer, Message::Release { formation });
+		}
+	}
+
+	/// Somebody asks for this node's pledge.
+	pub(super) fn pledge(&mut self, founder: PeerId, formation: FormationId) {
+		let pledge = Pledge { formation, founder };
+		let is_free =
+			matches!(self.phase, Phase::Seeking(_)) && self.settings.preference.may_vote();
+		if is_free && self.pledged.give(pledge) {
+			let nonce = self.nonce;
+			let pledge_kind = WriteKind::Pledge {
+				nonce,
+				pledge: Some(pledge),
+			};
+			self.write(pledge_kind, Waiting::Pledge(pledge));
+		} else if founder != self.me {
+			let granted = false;
+			self.send(founder, Message::Pledged { formation, granted });
+			if let Some(pledge) = self.pledged.0 {
+				// Perhaps that founding came to nothing, and the news was lost.
+				self.repeat_pledge(pledge.founder);
+			}
+		}
+	}
+
+	pub(super) fn on_pledge_written(&mut self, pledge: Pledge) {
+		if self.pledged.0 != Some(pledge) {
+			return;
+		}
+		let Pledge { formation, founder } = pledge;
+		if founder == self.me {
+			let (nonce, preference) = (self.nonce, self.settings.preference);
+			self.count_pledge(self.me, formation, nonce, preference);
+		} else {
+			let granted = true;
+			self.send(founder, Message::Pledged { formation, granted });
+		}
+	}
+
+	pub(super) fn on_pledged(&mut self, from: PeerId, formation: FormationId, granted: bool) {
+		let Some(info) = self.bonds.info(&from) else {
+			return;
+		};
+		if granted {
+			let (nonce, preference) = (info.nonce, info.preference);
+			self.count_pledge(from, formation, nonce, preference);
+		}
+	}
+
+	fn count_pledge(
+		&mut self,
+		peer: PeerId,
+		formation: FormationId,
+		nonce: Nonce,
+		preference: LeadershipPreference,
+	) {
+		let gathering = match &mut self.phase {
+			Phase::Seeking(seeking) => seeking.gathering.as_mut(),
+			_ => None,
+		};
+		let Some(gathering) = gathering.filter(|gathering| gathering.formation == formation) else {
+			return self.answer_late_pledge(peer, formation, nonce);
+		};
+		if !gathering.pledged(peer, nonce, preference) {
+			return;
+		}
+		let gathering = gathering.clone();
+		let base = gathering.genesis();
+		for peer in self.bonds.peers() {
+			let message = if gathering.has(&peer) {
+				Message::Genesis {
+					formation,
+					base: base.clone(),
+				}
+			} else {
+				Message::Release { formation }
+			};
+			self.out.push_back(Output::Send { to: peer, message });
+		}
+		if gathering.has(&self.me) {
+			self.begin_founded(formation, base);
+		}
+	}
+
+	/// Somebody holds a pledge for a founding that is over. It is free, unless it
+	/// became a voter of what was founded.
+	fn answer_late_pledge(&mut self, peer: PeerId, formation: FormationId, nonce: Nonce) {
+		let founded = match &self.phase {
+			Phase::Member(member) if member.identity.formation == formation => {
+				Some(member.raft.base())
+			}
+			Phase::Beginning(beginning) if beginning.identity.formation == formation => {
+				Some(&beginning.recovered.base)
+			}
+			_ => None,
+		};
+		let config = founded.map(|base| &base.state.config);
+		if config.is_none_or(|config| config.find(&peer, &nonce).is_none()) {
+			return self.send(peer, Message::Release { formation });
+		}
+		if let Some(base) = founded.filter(|base| base.state.seq == 0).cloned() {
+			// Otherwise it joins, and is told that it is a member.
+			self.send(peer, Message::Genesis { formation, base });
+		}
+	}
+
+	/// Reminds a founder of this node's pledge: its answer may have been lost.
+	pub(super) fn repeat_pledge(&mut self, founder: PeerId) {
+		if let Some(pledge) = self.pledged.0
+			&& pledge.founder == founder
+			&& matches!(self.phase, Phase::Seeking(_) | Phase::Joining(_))
+		{
+			let Pledge { formation, .. } = pledge;
+			let granted = true;
+			self.send(founder, Message::Pledged { formation, granted });
+		}
+	}
+
+	pub(super) fn on_release(&mut self, founder: PeerId, formation: FormationId) {
+		let pledge = Pledge { formation, founder };
+		if matches!(self.phase, Phase::Seeking(_) | Phase::Joining(_))
+			&& self.pledged.release(pledge)
+		{
+			let nonce = self.nonce;
+			let pledge = None;
+			self.write(WriteKind::Pledge { nonce, pledge }, Waiting::Nothing);
+			if founder != self.me {
+				self.wait_anew();
+			}
+		}
+	}
+
+	/// The founding that this node pledged for succeeded.
+	pub(super) fn on_genesis(&mut self, from: PeerId, formation: FormationId, base: Base) {
+		let pledge = Pledge {
+			formation,
+			founder: from,
+		};
+		let is_expected = self.pledged.0 == Some(pledge) && base.state.config.is_valid();
+		if is_expected && matches!(self.phase, Phase::Seeking(_) | Phase::Joining(_)) {
+			self.begin_founded(formation, base);
+		}
+	}
+
+	/// The formations other than `own` that can be seen, and have not ended.
+	pub(super) fn other_formations(&self, own: FormationId) -> Vec<FormationInfo> {
+		let seen = self.bonds.formations().map(|(_, info)| info);
+		let others = seen.filter(|info| info.formation != own && !self.has_ended(info.formation));
+		others.cloned().collect()
+	}
+}

@@ -1,0 +1,27 @@
+//! Nodes that find, join, merge and leave formations of one group, with faults.
+//!
+//! Each node runs the whole [`Replica`]: bootstrap, membership, merge and the
+//! consensus core, over sessions that break, on disks that lose what was under way
+//! (or everything), with clocks that run at different rates. All of it follows from
+//! one seed. After every event the [`invariants`] are checked; in the end the world
+//! is put right, and must come together: one formation, everybody online, nothing
+//! that was acknowledged missing unless somebody was told.
+//!
+//! [`Replica`]: mosaik_proto::groups::replica::Replica
+
+mod bonds;
+pub mod cli;
+mod clients;
+mod host;
+pub mod invariants;
+mod machine;
+mod plan;
+mod run;
+mod shrink;
+mod storage;
+
+pub use {
+	plan::{Action, Disks, Plan},
+	run::{Report, run},
+	shrink::shrink,
+};
