@@ -69,7 +69,7 @@ mod seeded {
 		ReadWithoutOwnTerm,
 		/// A strong read is confirmed by an acknowledgment older than itself.
 		ReadStaleRound,
-		/// Entries are accepted from the leader of a term that is over.
+		/// Entries are accepted from who does not lead the term, or of a term that is over.
 		AppendFromNonLeader,
 		/// An append replaces all that follows it, whether or not it differs and what of
 		/// it is committed.
