@@ -99,10 +99,11 @@ impl Raft {
 
 	/// Whether this member may stand for election: a voter, also one whose removal is
 	/// in its log and not known to be committed. Without it the entry may have no
-	/// majority (dissertation §4.2.2 and figure 4.6). It does not count itself.
+	/// majority (dissertation §4.2.2 and figure 4.6). It does not count itself. So does
+	/// a learner whose vote a voter needs and cannot have, see `needed`.
 	fn may_stand(&self) -> bool {
 		let mut configs = self.log.configs_from(self.commit);
-		!self.removed && configs.any(|config| config.is_voter(self.id))
+		!self.removed && (self.needed || configs.any(|config| config.is_voter(self.id)))
 	}
 
 	/// The leader is said to be gone: stand soon, but not all at once.
@@ -168,6 +169,10 @@ impl Raft {
 		}
 		let granted = !refused && request.term > self.term && request.last >= self.log.last();
 		let term = if granted { request.term } else { self.term };
+		if !refused && request.last < self.log.last() {
+			// Who asks counts this member among the voters and cannot win its vote.
+			self.needed = true;
+		}
 		// It promises nothing, so it need not wait for the disk.
 		self.send(from, Msg::PreVoteReply(VoteReply { term, granted }));
 	}

@@ -88,6 +88,9 @@ pub struct Raft {
 	/// The snapshot that is being fetched.
 	fetching: Option<LogPos>,
 	removed: bool,
+	/// A candidate whose log is behind asked for this member's vote: it votes in a
+	/// configuration that is not in its own log, and perhaps only it can win.
+	needed: bool,
 	poisoned: Option<Poison>,
 
 	writes: Writes,
@@ -164,6 +167,7 @@ impl Raft {
 			quiesced: false,
 			fetching: None,
 			removed: false,
+			needed: false,
 			poisoned: None,
 			writes: Writes::default(),
 			out: Outbox::default(),
@@ -257,6 +261,7 @@ impl Raft {
 				.extend(waiting.map(|token| ReadDone { token, index: None }));
 		}
 		self.quiesced = false;
+		self.needed &= leader.is_none();
 		self.set_leader(leader);
 		self.reset_election_timer();
 	}
