@@ -132,6 +132,10 @@ impl Seat {
 	}
 
 	fn removal(&self, setup: &Setup, status: &Status) -> Option<ConfigChange> {
+		if status.quiesced {
+			// Nobody is asked to answer.
+			return None;
+		}
 		let config = &status.config;
 		let is_dead = |member: MemberId, last_ack: u64| {
 			let came_back = config.members.get(&member).is_some_and(|info| {
