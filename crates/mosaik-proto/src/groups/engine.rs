@@ -153,6 +153,21 @@ pub struct Recovered {
 	pub entries: Vec<Entry>,
 }
 
+impl Recovered {
+	/// A member that begins after `base`: it has seen the term of that.
+	pub const fn beginning(base: Base) -> Self {
+		let hard_state = HardState {
+			term: base.pos.term,
+			vote: None,
+		};
+		Self {
+			hard_state,
+			base,
+			entries: Vec::new(),
+		}
+	}
+}
+
 /// Why what was found on disk is no log of a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecoverError {

@@ -259,7 +259,8 @@ impl LogState {
 				refused = Some(Inadmissible::Stranger(origin));
 				break;
 			}
-			if envelope.origin_seq > *last && !follows(*last, envelope.origin_seq) {
+			let is_gap = envelope.origin_seq > *last && !follows(*last, envelope.origin_seq);
+			if is_gap || envelope.origin_seq > MAX_NUMBER {
 				let expected = last.saturating_add(1);
 				refused = Some(Inadmissible::Gap { origin, expected });
 				break;
@@ -333,7 +334,9 @@ impl Base {
 		let is_plausible = |session: &Session| {
 			let runs = session.runs.iter();
 			let mut numbers = runs.flat_map(|run| [run.origin_seq, run.seq, run.length]);
-			session.last <= MAX_NUMBER && numbers.all(|number| number <= MAX_NUMBER)
+			session.last <= MAX_NUMBER
+				&& session.runs.len() <= MAX_RUNS
+				&& numbers.all(|number| number <= MAX_NUMBER)
 		};
 		self.pos.is_plausible()
 			&& state.config.is_valid()

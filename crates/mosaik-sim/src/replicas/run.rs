@@ -98,6 +98,8 @@ struct Run<'a> {
 	quorum_lost: BTreeSet<FormationId>,
 	/// Formations of which a majority of the voters was destroyed.
 	destroyed: BTreeSet<FormationId>,
+	/// Formations without a quorum that a user gave up.
+	given_up: BTreeSet<FormationId>,
 	conflicts: BTreeSet<(FormationId, FormationId)>,
 	crashes: u64,
 }
@@ -133,6 +135,7 @@ impl<'a> Run<'a> {
 			duplicates: Duplicates::default(),
 			quorum_lost: BTreeSet::new(),
 			destroyed: BTreeSet::new(),
+			given_up: BTreeSet::new(),
 			conflicts: BTreeSet::new(),
 			crashes: 0,
 		}
@@ -515,15 +518,12 @@ impl<'a> Run<'a> {
 						into,
 						discarded,
 					} => {
-						// Who gives up a formation without a quorum cannot know what it
-						// had; that it was lost was told before.
-						let is_lost = self.quorum_lost.contains(&formation);
-						let discarded = if is_lost {
-							Some(1..=u64::MAX)
+						if self.quorum_lost.contains(&formation) {
+							// One member gave it up for itself: it may live on without it.
+							self.given_up.insert(formation);
 						} else {
-							discarded
-						};
-						self.clients.superseded(formation, into, discarded);
+							self.clients.superseded(formation, into, discarded);
+						}
 					}
 					Event::QuorumLost { formation, .. } => {
 						self.quorum_lost.insert(formation);
@@ -534,6 +534,9 @@ impl<'a> Run<'a> {
 					}
 					Event::Conflict { own, other } => {
 						self.conflicts.insert((own.min(other), own.max(other)));
+					}
+					Event::StorageLost { identity, error } => {
+						return Err(format!("{node} lost what {identity:?} had: {error:?}"));
 					}
 					Event::Poisoned(poison) => return Err(format!("{node} is halted: {poison}")),
 					Event::Online(_) | Event::Leader { .. } | Event::Closed { .. } => {}
@@ -653,8 +656,10 @@ impl<'a> Run<'a> {
 			.collect();
 		for formation in &formations {
 			let is_alive = living.contains(formation) && !self.quorum_lost.contains(formation);
-			if !living.contains(formation) && self.destroyed.contains(formation) {
-				// It went with the memory of those who had it; nobody is left to tell.
+			let is_gone = self.destroyed.contains(formation) || self.given_up.contains(formation);
+			if !living.contains(formation) && is_gone {
+				// It went with the memory of those who had it, or by decision of those
+				// who were told that it had no quorum.
 				self.clients.quorum_lost(*formation);
 			} else if is_alive || self.destroyed.contains(formation) {
 				let values: Vec<u64> = self.agreement.values(*formation).collect();

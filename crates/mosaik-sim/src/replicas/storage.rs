@@ -4,7 +4,7 @@ use {
 	super::machine::Machine,
 	crate::lossy::Disk,
 	mosaik_proto::groups::{
-		engine::{HardState, Persist, Recovered},
+		engine::{Persist, Recovered},
 		entry::Entry,
 		replica::{Stored, WriteKind},
 	},
@@ -50,7 +50,11 @@ impl Disk for Storage {
 				self.stored =
 					pledge.map_or(Stored::Empty, |pledge| Stored::Pledged { nonce, pledge });
 			}
-			WriteKind::Begin { identity, base } => match &mut self.stored {
+			WriteKind::Begin {
+				identity,
+				hard_state,
+				base,
+			} => match &mut self.stored {
 				Stored::Member {
 					identity: known, ..
 				} if (known.formation, known.member) == (identity.formation, identity.member) => {
@@ -58,7 +62,7 @@ impl Disk for Storage {
 				}
 				stored => {
 					let recovered = Recovered {
-						hard_state: HardState::default(),
+						hard_state,
 						base,
 						entries: Vec::new(),
 					};

@@ -21,7 +21,7 @@ pub struct Info {
 	pub preference: LeadershipPreference,
 	/// Whether it looks for a formation or belongs to one.
 	pub standing: Standing,
-	/// Formations of the group that came to an end, oldest first, with what
+	/// Formations of the group that came to an end, greatest ids first, with what
 	/// their members joined; at most [`MAX_ENDED`].
 	pub ended: Vec<(FormationId, Option<FormationId>)>,
 }

@@ -34,7 +34,7 @@ use {
 			engine::Status,
 			entry::FormationEntry,
 			state::{Life, LogState},
-			types::{FormationId, LogIndex, Ticks},
+			types::{FormationId, LogIndex, LogPos, Ticks},
 		},
 	},
 	std::collections::BTreeMap,
@@ -139,6 +139,15 @@ impl Merge {
 		self.agreed = Some((by, attempt));
 	}
 
+	/// What was to be proposed lies here, or was refused.
+	pub fn appended(&mut self, pos: Option<LogPos>) {
+		for (.., at) in self.absorbing.values_mut() {
+			if *at == Some(LogIndex::MAX) {
+				*at = pos.map(|pos| pos.index);
+			}
+		}
+	}
+
 	/// The next step. Called while this node leads.
 	pub fn step(&mut self, scene: &Scene<'_>) -> Option<Step> {
 		if !scene.status.own_commit {
@@ -174,7 +183,7 @@ impl Merge {
 			self.absorbing.remove(&from);
 			return None;
 		}
-		*at = Some(status.last.index + 1);
+		*at = Some(LogIndex::MAX);
 		Some(Step::Propose(entry))
 	}
 
@@ -189,7 +198,9 @@ impl Merge {
 			self.must_yield == Some(other.formation)
 				|| own.rank() < other.rank() && !own.conflicts_with(other)
 		};
-		let greater = scene.others.iter().filter(yields);
+		// Who has no leader could not answer.
+		let alive = scene.others.iter().filter(|other| other.leader.is_some());
+		let greater = alive.filter(yields);
 		let greater = greater.max_by_key(|other| other.rank())?;
 		Some(Step::Propose(FormationEntry::Yielding {
 			into: greater.formation,
@@ -201,6 +212,12 @@ impl Merge {
 		let (now, patience) = (scene.now, scene.patience);
 		if self.agreed == Some((into, attempt)) {
 			self.agreed = None;
+			let mut others = scene.others.iter().filter(|other| other.formation == into);
+			let conflicts = others.any(|other| scene.own.conflicts_with(other));
+			if conflicts && self.must_yield != Some(into) {
+				// There are commands now that were not there when it began to yield.
+				return Some(Step::Propose(FormationEntry::YieldAborted { attempt }));
+			}
 			return Some(Step::Propose(FormationEntry::Dissolve { into, attempt }));
 		}
 		let until = *self

@@ -23,7 +23,8 @@ pub enum Bootstrap {
 	#[default]
 	Auto,
 	/// So many nodes together, each of which promises itself to one founding only.
-	/// Two formations cannot come to be among fewer than twice as many nodes.
+	/// Two formations cannot come to be among fewer than twice as many nodes. At most
+	/// [`MAX_VOTERS`](super::config::MAX_VOTERS).
 	Expect(NonZeroUsize),
 	/// This node only.
 	Founder(PeerId),

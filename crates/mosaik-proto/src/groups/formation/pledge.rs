@@ -74,14 +74,21 @@ impl Gathering {
 		self.until
 	}
 
-	/// Somebody pledged. Returns whether there are enough.
+	/// Somebody pledged. Returns whether there are enough, the founder among them.
 	pub fn pledged(
 		&mut self,
+		founder: &PeerId,
 		peer: PeerId,
 		nonce: Nonce,
 		preference: LeadershipPreference,
 	) -> bool {
-		if self.pledgers.len() < self.needed {
+		// One place is the founder's, whenever its own pledge is written.
+		let taken = self
+			.pledgers
+			.keys()
+			.filter(|pledger| *pledger != founder)
+			.count();
+		if peer == *founder || taken + 1 < self.needed {
 			let info = MemberInfo {
 				peer,
 				nonce,
@@ -89,7 +96,7 @@ impl Gathering {
 			};
 			self.pledgers.insert(peer, info);
 		}
-		self.pledgers.len() >= self.needed
+		self.pledgers.len() >= self.needed && self.has(founder)
 	}
 
 	/// Whether this node's pledge is one of those that count.

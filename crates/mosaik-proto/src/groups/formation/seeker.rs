@@ -9,7 +9,10 @@ use {
 	super::Bootstrap,
 	crate::{
 		PeerId,
-		groups::types::{LeadershipPreference, Ticks},
+		groups::{
+			config::MAX_VOTERS,
+			types::{LeadershipPreference, Ticks},
+		},
 	},
 };
 
@@ -73,7 +76,7 @@ impl Seeker {
 			Bootstrap::JoinOnly => return Decision::Wait(None),
 			Bootstrap::Founder(founder) if founder != self.me => return Decision::Wait(None),
 			Bootstrap::Founder(_) | Bootstrap::Auto => 1,
-			Bootstrap::Expect(nodes) => nodes.get(),
+			Bootstrap::Expect(nodes) => nodes.get().min(MAX_VOTERS),
 		};
 		let own = (self.preference.class(), self.me);
 		let eligible = others.filter(|(_, preference)| preference.may_vote());

@@ -243,17 +243,19 @@ impl Raft {
 /// Whether the entries follow one another and belong to terms that could be.
 fn check_entries(append: &Append) -> Result<(), StepError> {
 	let mut prev = append.prev;
-	let mut seq_end = 0;
+	let mut seq_end = None;
 	for entry in &append.entries {
+		let commands = entry.commands() as u64;
 		let follows = entry.pos.index == prev.index + 1
 			&& entry.pos.term >= prev.term
 			&& entry.pos.term <= append.term
-			&& entry.seq_end >= seq_end;
+			&& entry.seq_end >= commands
+			&& seq_end.is_none_or(|before: u64| entry.seq_end - commands == before);
 		if !follows {
 			return Err(StepError::BrokenEntries);
 		}
 		prev = entry.pos;
-		seq_end = entry.seq_end;
+		seq_end = Some(entry.seq_end);
 	}
 	Ok(())
 }

@@ -211,6 +211,20 @@ impl Raft {
 		self.log.base()
 	}
 
+	/// Whether it has halted.
+	pub const fn is_poisoned(&self) -> bool {
+		self.poisoned.is_some()
+	}
+
+	/// The time is `now` when this member begins: what it waits for begins now.
+	pub fn begin_at(&mut self, now: Ticks) {
+		self.now = self.now.max(now);
+		self.reset_election_timer();
+		if self.is_only_voter() {
+			self.election_at = Some(self.now);
+		}
+	}
+
 	/// Keeps a group that would fall asleep awake for now: somebody's answers are
 	/// waited for.
 	pub fn stay_awake(&mut self) {

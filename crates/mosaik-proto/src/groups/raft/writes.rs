@@ -60,6 +60,15 @@ impl Writes {
 			self.append_from = None;
 			self.under_way.iter_mut().for_each(|(_, last)| *last = 0);
 		}
+		if !install.reset
+			&& let Some(from) = self.append_from
+			&& from <= install.base.pos.index
+		{
+			// What is to be replaced up to there goes with all that followed it; what
+			// follows now is appended.
+			install.reset = true;
+			self.append_from = Some(install.base.pos.index + 1);
+		}
 		// What an earlier one in the same write resets stays reset: all that came
 		// since is appended.
 		install.reset |= self.install.as_ref().is_some_and(|earlier| earlier.reset);
@@ -131,6 +140,18 @@ impl Writes {
 				if replaced {
 					// One of them may be the answer to a message that was overtaken.
 					*index = earlier.max(*index);
+					reply.round = old.round.max(reply.round);
+				}
+				!replaced
+			});
+		}
+		if let Msg::BeatReply(reply) = &mut msg {
+			self.held.retain(|(held, member, msg)| {
+				let Msg::BeatReply(old) = msg else {
+					return true;
+				};
+				let replaced = *held == token && *member == to && old.term == reply.term;
+				if replaced {
 					reply.round = old.round.max(reply.round);
 				}
 				!replaced

@@ -41,18 +41,30 @@ impl Replica {
 				.map(|(id, _)| *id)
 		};
 		if let Some(id) = info.as_ref().and_then(of_ours).or_else(in_config) {
+			member.leaving.remove(&id);
 			member.raft.hint(Hint::PeerDown(id));
 		}
 	}
 
-	fn on_info(&mut self, from: PeerId, info: Info) {
-		for (ended, into) in info.ended.iter().take(MAX_ENDED) {
+	pub(super) fn on_revoked(&mut self, peer: PeerId) {
+		self.bonds.revoke(peer);
+		if let Phase::Member(member) = &mut self.phase {
+			member.has_duties = true;
+		}
+	}
+
+	fn on_info(&mut self, from: PeerId, mut info: Info) {
+		info.ended.truncate(MAX_ENDED);
+		for (ended, into) in &info.ended {
 			// A member of the formation says so, which it only does once that is
 			// committed.
 			self.remember_end(*ended, *into);
 		}
 		let was_known = self.bonds.info(&from).is_some();
 		let member_id = info.formation().map(|info| (info.formation, info.member));
+		let leads = info
+			.formation()
+			.is_some_and(|info| info.leader == Some(from));
 		self.bonds.told(from, info);
 		self.repeat_pledge(from);
 		if let Phase::Member(member) = &mut self.phase {
@@ -62,6 +74,15 @@ impl Replica {
 				&& !was_known
 			{
 				member.raft.hint(Hint::PeerUp(id));
+			}
+			if let Some(leader) = member.raft.leader()
+				&& member.raft.is_quiesced()
+				&& leader != member.identity.member
+				&& member.peer_of(leader) == Some(from)
+				&& (!leads || member_id != Some((member.identity.formation, leader)))
+			{
+				// Whom this node sleeps under is not what it was.
+				member.raft.hint(Hint::PeerDown(leader));
 			}
 		}
 	}
@@ -87,7 +108,7 @@ impl Replica {
 				member,
 				base,
 				commit,
-			} => self.on_joined(formation, nonce, member, base, commit),
+			} => self.on_joined(from, (formation, member, nonce), base, commit),
 			Message::Engine(frame) => self.on_frame(from, frame),
 			Message::Forward { formation, batch } => self.on_forward(from, formation, batch),
 			Message::Forwarded {

@@ -6,7 +6,7 @@ use {
 		PeerId,
 		groups::{
 			config::Config,
-			engine::{Persist, Poison, Recovered},
+			engine::{HardState, Persist, Poison, RecoverError, Recovered},
 			formation::pledge::Pledge,
 			state::Base,
 			types::{FormationId, LogIndex, LogPos, MemberId, Nonce, Seq, Term},
@@ -178,6 +178,8 @@ pub enum WriteKind {
 	Begin {
 		/// Who.
 		identity: Identity,
+		/// The term that the log begins in, where it is a new one.
+		hard_state: HardState,
 		/// Where the log begins.
 		base: Base,
 	},
@@ -300,6 +302,16 @@ pub enum Event {
 	Closed {
 		/// Which.
 		formation: FormationId,
+	},
+	/// What was found on the disk is no log of this member: its storage lost what it
+	/// had. Nothing of it is used; the node goes on as another member. Whoever drives
+	/// this keeps the files aside before it wipes them.
+	StorageLost {
+		/// Who this node was.
+		identity: Identity,
+		/// What is wrong with it; `None` if the process started too often for its
+		/// commands to be told apart.
+		error: Option<RecoverError>,
 	},
 	/// The member has halted: an invariant does not hold.
 	Poisoned(Poison),

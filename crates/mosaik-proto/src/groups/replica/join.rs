@@ -6,9 +6,11 @@ use {
 		PeerId,
 		groups::{
 			config::{ConfigChange, MAX_MEMBERS, MemberInfo},
-			engine::{Engine, HardState, Recovered},
+			engine::{Engine, Recovered},
 			state::Base,
-			types::{FormationId, LeadershipPreference, LogIndex, MemberId, Nonce, Ticks},
+			types::{
+				FormationId, LeadershipPreference, LogIndex, MAX_NUMBER, MemberId, Nonce, Ticks,
+			},
 		},
 	},
 };
@@ -147,19 +149,26 @@ impl Replica {
 		has_proposed
 	}
 
-	/// This node was admitted.
+	/// This node was admitted, says a member of the formation.
 	pub(super) fn on_joined(
 		&mut self,
-		formation: FormationId,
-		nonce: Nonce,
-		member: MemberId,
+		from: PeerId,
+		(formation, member, nonce): (FormationId, MemberId, Nonce),
 		base: Base,
 		commit: LogIndex,
 	) {
 		let is_expected =
 			matches!(&self.phase, Phase::Joining(joining) if joining.formation == formation);
-		let is_blank = base == Base::blank();
-		if !is_expected || nonce != self.nonce || !is_blank && !base.state.config.is_valid() {
+		let told = self.bonds.info(&from).and_then(|info| info.formation());
+		let is_member = told.is_some_and(|told| told.formation == formation);
+		let is_plausible = base == Base::blank() || base.is_plausible();
+		if !is_expected
+			|| !is_member
+			|| nonce != self.nonce
+			|| !is_plausible
+			|| commit > MAX_NUMBER
+			|| member.get() > MAX_NUMBER
+		{
 			return;
 		}
 		let identity = Identity {
@@ -168,15 +177,6 @@ impl Replica {
 			nonce,
 			starts: 0,
 		};
-		let hard_state = HardState {
-			term: base.pos.term,
-			vote: None,
-		};
-		let recovered = Recovered {
-			hard_state,
-			base,
-			entries: Vec::new(),
-		};
-		self.begin(identity, recovered, commit);
+		self.begin(identity, Recovered::beginning(base), commit);
 	}
 }

@@ -28,6 +28,7 @@ impl Replica {
 		if !is_due || !member.raft.leads() {
 			if is_due {
 				member.has_duties = false;
+				member.duties_at = self.now.saturating_add(self.settings.raft.heartbeat);
 				self.watch_others();
 			}
 			return false;
@@ -90,7 +91,7 @@ impl Replica {
 		let status = member.raft.status();
 		let facts = self.facts(&status);
 		let (now, policy) = (self.now, &self.settings.policy);
-		let is_leaving = self.leaving.is_some();
+		let is_leaving = !self.leaving.is_empty();
 		let Phase::Member(member) = &mut self.phase else {
 			return false;
 		};
@@ -149,7 +150,11 @@ impl Replica {
 		};
 		match member.merge.step(&scene) {
 			None => false,
-			Some(Step::Propose(entry)) => member.raft.propose_formation(entry).is_ok(),
+			Some(Step::Propose(entry)) => {
+				let appended = member.raft.propose_formation(entry);
+				member.merge.appended(appended.ok());
+				appended.is_ok()
+			}
 			Some(Step::Ask {
 				leader,
 				into,
@@ -219,21 +224,24 @@ impl Replica {
 	// Leaving.
 
 	pub(super) fn on_leave(&mut self, call: CallId) {
-		if let Some(earlier) = self.leaving.replace(call) {
-			let outcome = Outcome::Left;
-			let call = earlier;
-			self.out.push_back(Output::Done { call, outcome });
-		}
-		match &mut self.phase {
-			Phase::Member(member) => member.has_duties = true,
-			Phase::Seeking(_) | Phase::Joining(_) | Phase::Left => {
-				self.leaving = None;
-				self.phase = Phase::Left;
+		self.leaving.push(call);
+		// Nobody stays promised to a founder that goes.
+		self.give_up_gathering();
+		let is_over = match &mut self.phase {
+			Phase::Member(member) => {
+				member.has_duties = true;
+				member.raft.is_poisoned()
+			}
+			Phase::Seeking(_) | Phase::Joining(_) | Phase::Left => true,
+			// As soon as it is a member.
+			Phase::Beginning(_) => false,
+		};
+		if is_over {
+			self.phase = Phase::Left;
+			for call in std::mem::take(&mut self.leaving) {
 				let outcome = Outcome::Left;
 				self.out.push_back(Output::Done { call, outcome });
 			}
-			// As soon as it is a member.
-			Phase::Beginning(_) => {}
 		}
 	}
 
@@ -243,7 +251,7 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
-		if self.leaving.is_none() || member.raft.leads() {
+		if self.leaving.is_empty() || member.raft.leads() {
 			return;
 		}
 		let every = self.settings.raft.heartbeat * 2;

@@ -8,7 +8,7 @@ use {
 	crate::{
 		PeerId,
 		groups::{
-			engine::{CoreEvent, ElectionPolicy, Engine, Ready, RecoverError},
+			engine::{CoreEvent, ElectionPolicy, Engine, Ready, RecoverError, SnapshotResult},
 			entry::{Entry, EntryKind},
 			formation::{info::FormationInfo, merge::Merge},
 			membership::{Autopilot, seats},
@@ -52,6 +52,8 @@ pub(super) struct Member {
 	/// There was no leader for so long already, although a majority is in reach.
 	is_quorum_doubted: bool,
 	is_online: bool,
+	/// It was admitted: that others come who want a seat changes nothing for it.
+	is_admitted: bool,
 	is_close_told: bool,
 	conflict_told: Option<FormationId>,
 	/// This node was removed.
@@ -65,6 +67,7 @@ impl Member {
 		settings: &ReplicaSettings,
 		now: Ticks,
 		seed: u64,
+		last_read: u64,
 	) -> Result<Self, RecoverError> {
 		let identity = beginning.identity;
 		let mut engine_settings = settings.raft.clone();
@@ -75,12 +78,12 @@ impl Member {
 			LeadershipPreference::Observer => ElectionPolicy::Never,
 			reluctant => ElectionPolicy::Reluctant(reluctant.factor()),
 		});
-		raft.tick(now);
+		raft.begin_at(now);
 		Ok(Self {
 			identity,
 			raft,
 			requests: Requests::new(identity.member, identity.starts),
-			reads: Reads::default(),
+			reads: Reads::new(last_read),
 			admitted_at: beginning.commit,
 			joins: BTreeMap::new(),
 			leaving: BTreeSet::new(),
@@ -94,6 +97,7 @@ impl Member {
 			is_quorum_lost: false,
 			is_quorum_doubted: false,
 			is_online: false,
+			is_admitted: false,
 			is_close_told: false,
 			conflict_told: None,
 			is_removed: false,
@@ -136,7 +140,7 @@ impl Member {
 			|| preference.is_some_and(|preference| {
 				!preference.may_vote() || seats::is_settled(config, self.max_voters)
 			});
-		is_settled && self.raft.applied() >= self.admitted_at
+		self.is_admitted || is_settled && self.raft.applied() >= self.admitted_at
 	}
 
 	/// Whether the formation was closed for good.
@@ -157,7 +161,7 @@ impl Replica {
 		let lost = lost.map(|since| since.saturating_add(self.settings.quorum_lost_after));
 		let config = &member.raft.log_state().config;
 		let has_seats = !seats::is_settled(config, member.max_voters);
-		let is_busy = self.leaving.is_some()
+		let is_busy = !self.leaving.is_empty()
 			|| member.raft.leads() && (has_seats || member.merge.is_active(self.now));
 		[
 			member.raft.next_wakeup(),
@@ -196,6 +200,7 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
+		member.is_admitted = member.is_admitted();
 		let is_online = member.is_online();
 		if std::mem::replace(&mut member.is_online, is_online) != is_online {
 			self.event(Event::Online(is_online));
@@ -236,13 +241,14 @@ impl Replica {
 			self.on_read_done(done);
 		}
 		if let Some(fetch) = ready.fetch
-			&& let Phase::Member(member) = &self.phase
-			&& let Some(from) = member
-				.peer_of(fetch.from)
-				.or_else(|| self.bonds.peer_of(of.formation, fetch.from))
+			&& let Phase::Member(member) = &mut self.phase
 		{
+			let told = || self.bonds.peer_of(of.formation, fetch.from);
 			let pos = fetch.pos;
-			self.out.push_back(Output::Fetch { of, from, pos });
+			match member.peer_of(fetch.from).or_else(told) {
+				Some(from) => self.out.push_back(Output::Fetch { of, from, pos }),
+				None => member.raft.on_snapshot(SnapshotResult::Failed { pos }),
+			}
 		}
 		for event in ready.events {
 			self.on_engine_event(event);
@@ -352,7 +358,7 @@ impl Replica {
 		let of = member.identity;
 		let formation = of.formation;
 		let is_voter = member.raft.log_state().config.is_voter(of.member);
-		if self.leaving.is_some() {
+		if !self.leaving.is_empty() {
 			self.start_over(of);
 			return true;
 		}
@@ -458,9 +464,13 @@ impl Replica {
 		let formation = member.identity.formation;
 		let config = Arc::clone(config);
 		member.is_quorum_lost = true;
-		let calls = member.reads.take_calls();
-		for call in calls {
+		for call in member.reads.take_calls() {
 			let outcome = Outcome::NoQuorum;
+			self.out.push_back(Output::Done { call, outcome });
+		}
+		// They are still sent, in their order, should a quorum come back.
+		for call in member.requests.detach_calls() {
+			let outcome = Outcome::Unknown;
 			self.out.push_back(Output::Done { call, outcome });
 		}
 		self.event(Event::QuorumLost {

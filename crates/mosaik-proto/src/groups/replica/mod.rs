@@ -82,10 +82,12 @@ pub struct Replica {
 	pledged: Pledged,
 	phase: Phase,
 	bonds: Bonds,
-	/// Formations that ended, newest last.
+	/// Formations that ended, the greatest ids first.
 	ended: Vec<(FormationId, Option<FormationId>)>,
 	/// The user wants to leave.
-	leaving: Option<CallId>,
+	leaving: Vec<CallId>,
+	/// Numbers reads over all memberships, so that no answer is taken for another.
+	last_read: u64,
 	/// What the bonds were told last, and when.
 	told: Option<(Info, Ticks)>,
 	writes: Writes,
@@ -110,6 +112,8 @@ struct Beginning {
 	recovered: Recovered,
 	/// What was committed when the node was admitted.
 	commit: LogIndex,
+	/// Who is told of the founding, once it is on this node's disk.
+	announce: Vec<PeerId>,
 }
 
 /// Writes that were begun: they finish in order.
@@ -153,7 +157,8 @@ impl Replica {
 			pledged: Pledged::default(),
 			bonds: Bonds::default(),
 			ended: Vec::new(),
-			leaving: None,
+			leaving: Vec::new(),
+			last_read: 0,
 			told: None,
 			writes: Writes::default(),
 			out: VecDeque::new(),
@@ -167,6 +172,8 @@ impl Replica {
 			}
 			// Its commands could no longer be told from those of an earlier life.
 			Stored::Member { identity, .. } if identity.starts >= requests::MAX_STARTS => {
+				let error = None;
+				replica.event(Event::StorageLost { identity, error });
 				replica.start_over(identity);
 			}
 			Stored::Member {
@@ -275,13 +282,20 @@ impl Replica {
 	/// Begins, or goes on, as a member.
 	fn begin(&mut self, identity: Identity, recovered: Recovered, commit: LogIndex) {
 		let base = recovered.base.clone();
+		let hard_state = recovered.hard_state;
 		let beginning = Beginning {
 			identity,
 			recovered,
 			commit,
+			announce: Vec::new(),
 		};
 		self.phase = Phase::Beginning(Box::new(beginning));
-		self.write(WriteKind::Begin { identity, base }, Waiting::Begin);
+		let begin = WriteKind::Begin {
+			identity,
+			hard_state,
+			base,
+		};
+		self.write(begin, Waiting::Begin);
 	}
 
 	fn on_begin_written(&mut self) {
@@ -292,12 +306,20 @@ impl Replica {
 		};
 		let identity = beginning.identity;
 		let seed = self.rng.random();
-		if let Ok(begun) = Member::new(*beginning, &self.settings, self.now, seed) {
-			self.phase = Phase::Member(Box::new(begun));
-			self.event(Event::Member { identity });
-		} else {
-			// What is on the disk is no log of a member: this is a new one.
-			self.start_over(identity);
+		let announce = beginning.announce.clone();
+		match Member::new(*beginning, &self.settings, self.now, seed, self.last_read) {
+			Ok(begun) => {
+				let base = begun.raft.base().clone();
+				self.phase = Phase::Member(Box::new(begun));
+				self.event(Event::Member { identity });
+				self.announce(identity.formation, &base, announce);
+			}
+			Err(error) => {
+				// What is on the disk is no log of a member: this is a new one.
+				let error = Some(error);
+				self.event(Event::StorageLost { identity, error });
+				self.start_over(identity);
+			}
 		}
 	}
 
@@ -305,30 +327,35 @@ impl Replica {
 	/// member.
 	fn start_over(&mut self, of: Identity) {
 		self.fail_requests();
+		if let Phase::Member(member) = &self.phase {
+			self.last_read = member.reads.last_id();
+		}
 		self.nonce = Nonce(self.rng.random());
 		self.pledged = Pledged::default();
 		self.write(WriteKind::Wipe, Waiting::Nothing);
 		self.out.push_back(Output::Reset { of });
-		if let Some(call) = self.leaving.take() {
+		let leaving = std::mem::take(&mut self.leaving);
+		if !leaving.is_empty() {
 			self.phase = Phase::Left;
-			self.out.push_back(Output::Done {
-				call,
-				outcome: Outcome::Left,
-			});
+			for call in leaving {
+				let outcome = Outcome::Left;
+				self.out.push_back(Output::Done { call, outcome });
+			}
 		} else {
 			self.seek();
 		}
 	}
 
-	/// A formation came to its end.
+	/// A formation came to its end. Of too many, those with the greatest ids are
+	/// remembered, so that nodes do not remind one another of different ones for ever.
 	fn remember_end(&mut self, formation: FormationId, into: Option<FormationId>) {
-		if self.ended.iter().any(|(known, _)| *known == formation) {
+		if self.has_ended(formation) {
 			return;
 		}
-		if self.ended.len() == MAX_ENDED {
-			self.ended.remove(0);
-		}
 		self.ended.push((formation, into));
+		self.ended
+			.sort_unstable_by_key(|(formation, _)| std::cmp::Reverse(*formation));
+		self.ended.truncate(MAX_ENDED);
 	}
 
 	fn has_ended(&self, formation: FormationId) -> bool {
@@ -383,7 +410,7 @@ impl Core for Replica {
 			Input::Tick => {}
 			Input::BondUp { peer } => self.on_bond_up(peer),
 			Input::BondDown { peer } => self.on_bond_down(peer),
-			Input::Revoked { peer } => self.bonds.revoke(peer),
+			Input::Revoked { peer } => self.on_revoked(peer),
 			Input::Message { from, message } => self.on_message(from, message),
 			Input::Written { token } => self.on_written(token),
 			Input::Applied { of, index } => self.on_applied(of, index),
@@ -434,7 +461,13 @@ impl Info {
 				)
 			});
 			let is_seeking = matches!(info.standing, Standing::Seeking);
-			(info.nonce, is_seeking, formation, info.ended.len())
+			(
+				info.nonce,
+				is_seeking,
+				formation,
+				info.ended.first().copied(),
+				info.ended.len(),
+			)
 		};
 		key(self) != key(other)
 	}

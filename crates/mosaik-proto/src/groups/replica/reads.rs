@@ -42,6 +42,19 @@ pub(super) enum Asker {
 }
 
 impl Reads {
+	/// None yet, numbered from after `last_id`.
+	pub(super) fn new(last_id: u64) -> Self {
+		Self {
+			last_id,
+			..Self::default()
+		}
+	}
+
+	/// The last number that was given.
+	pub(super) const fn last_id(&self) -> u64 {
+		self.last_id
+	}
+
 	pub(super) fn len(&self) -> usize {
 		self.own.len()
 	}

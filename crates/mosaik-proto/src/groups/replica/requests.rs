@@ -151,7 +151,7 @@ impl Requests {
 			let EntryKind::Commands(batch) = &entry.kind else {
 				continue;
 			};
-			let before = entry.seq_end - batch.len() as Seq;
+			let before = entry.seq_end.saturating_sub(batch.len() as Seq);
 			for (seq, envelope) in (before + 1..).zip(batch.iter()) {
 				if envelope.origin == self.origin && envelope.origin_seq >= first {
 					let landing = (entry.pos.index, envelope.origin_seq, seq);
@@ -200,6 +200,15 @@ impl Requests {
 			}
 			self.pending.pop_front();
 		}
+	}
+
+	/// Nobody waits for what is pending any more; it is still sent.
+	pub(super) fn detach_calls(&mut self) -> Vec<CallId> {
+		let calls = self
+			.pending
+			.iter_mut()
+			.filter_map(|pending| pending.call.take());
+		calls.map(|(call, _)| call).collect()
 	}
 
 	/// Gives up on all that is pending: the requests, and whether a part of each

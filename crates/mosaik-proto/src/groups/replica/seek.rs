@@ -1,12 +1,12 @@
 //! Finding a formation, or founding one.
 
 use {
-	super::{Message, Output, Phase, Replica, Waiting, WriteKind, io::Identity},
+	super::{Message, Phase, Replica, Waiting, WriteKind, io::Identity},
 	crate::{
 		PeerId,
 		groups::{
 			config::{Config, MemberInfo},
-			engine::{HardState, Recovered},
+			engine::Recovered,
 			formation::{
 				info::{FormationInfo, Standing},
 				pledge::{Gathering, Pledge},
@@ -44,6 +44,9 @@ impl Replica {
 	}
 
 	pub(super) fn seeking_deadline(&self, seeking: &Seeking) -> Option<Ticks> {
+		if self.best_formation().is_some() {
+			return Some(self.now);
+		}
 		if let Some(gathering) = &seeking.gathering {
 			return Some(gathering.until());
 		}
@@ -135,20 +138,17 @@ impl Replica {
 			nonce: self.nonce,
 			starts: 0,
 		};
-		let recovered = Recovered {
-			hard_state: HardState::default(),
-			base,
-			entries: Vec::new(),
-		};
-		self.begin(identity, recovered, 0);
+		self.begin(identity, Recovered::beginning(base), 0);
 	}
 
 	/// Asks everybody who seeks for a pledge, this node included.
 	fn gather(&mut self, needed: usize) {
-		let formation = match self.pledged.0 {
-			Some(pledge) => pledge.formation,
-			None => FormationId(self.rng.random()),
-		};
+		// A founding that came to nothing, perhaps with an earlier life of this
+		// process, is over: its id must not come back with other members.
+		if let Some(earlier) = self.pledged.0 {
+			self.on_release(self.me, earlier.formation);
+		}
+		let formation = FormationId(self.rng.random());
 		let patience = self.settings.raft.election_timeout * 3;
 		let jitter = self
 			.rng
@@ -166,7 +166,7 @@ impl Replica {
 	}
 
 	/// The founding comes to nothing: everybody who pledged is free again.
-	fn give_up_gathering(&mut self) {
+	pub(super) fn give_up_gathering(&mut self) {
 		let Phase::Seeking(seeking) = &mut self.phase else {
 			return;
 		};
@@ -240,24 +240,29 @@ impl Replica {
 		let Some(gathering) = gathering.filter(|gathering| gathering.formation == formation) else {
 			return self.answer_late_pledge(peer, formation, nonce);
 		};
-		if !gathering.pledged(peer, nonce, preference) {
+		if !gathering.pledged(&self.me, peer, nonce, preference) {
 			return;
 		}
-		let gathering = gathering.clone();
 		let base = gathering.genesis();
-		for peer in self.bonds.peers() {
-			let message = if gathering.has(&peer) {
-				Message::Genesis {
-					formation,
-					base: base.clone(),
-				}
-			} else {
-				Message::Release { formation }
-			};
-			self.out.push_back(Output::Send { to: peer, message });
+		let pledgers = self.bonds.peers().into_iter();
+		let (founders, others): (Vec<PeerId>, Vec<PeerId>) =
+			pledgers.partition(|peer| gathering.has(peer));
+		for peer in others {
+			self.send(peer, Message::Release { formation });
 		}
-		if gathering.has(&self.me) {
-			self.begin_founded(formation, base);
+		self.begin_founded(formation, base);
+		if let Phase::Beginning(beginning) = &mut self.phase {
+			// Nobody begins before the founder's own beginning is on its disk: it could
+			// forget that it founded.
+			beginning.announce = founders;
+		}
+	}
+
+	/// The founding is on this node's disk: the others begin as well.
+	pub(super) fn announce(&mut self, formation: FormationId, base: &Base, founders: Vec<PeerId>) {
+		for peer in founders {
+			let base = base.clone();
+			self.send(peer, Message::Genesis { formation, base });
 		}
 	}
 
@@ -268,9 +273,8 @@ impl Replica {
 			Phase::Member(member) if member.identity.formation == formation => {
 				Some(member.raft.base())
 			}
-			Phase::Beginning(beginning) if beginning.identity.formation == formation => {
-				Some(&beginning.recovered.base)
-			}
+			// Told when it is on the disk.
+			Phase::Beginning(beginning) if beginning.identity.formation == formation => return,
 			_ => None,
 		};
 		let config = founded.map(|base| &base.state.config);
@@ -315,7 +319,7 @@ impl Replica {
 			formation,
 			founder: from,
 		};
-		let is_expected = self.pledged.0 == Some(pledge) && base.state.config.is_valid();
+		let is_expected = self.pledged.0 == Some(pledge) && base.is_plausible();
 		if is_expected && matches!(self.phase, Phase::Seeking(_) | Phase::Joining(_)) {
 			self.begin_founded(formation, base);
 		}

@@ -52,7 +52,9 @@ impl Replica {
 				let bytes: usize = payloads.iter().map(Bytes::len).sum();
 				let is_full = member.requests.len() + payloads.len() > self.settings.max_pending
 					|| member.requests.bytes() + bytes > self.settings.max_pending_bytes;
-				if !member.raft.log_state().is_open() {
+				if member.raft.is_poisoned() {
+					Some(Outcome::Offline)
+				} else if !member.raft.log_state().is_open() {
 					Some(Outcome::Superseded)
 				} else if member.is_quorum_lost {
 					Some(Outcome::NoQuorum)
@@ -163,6 +165,7 @@ impl Replica {
 
 	pub(super) fn on_read(&mut self, call: CallId) {
 		let outcome = match &mut self.phase {
+			Phase::Member(member) if member.raft.is_poisoned() => Outcome::Offline,
 			Phase::Member(member) if member.is_quorum_lost => Outcome::NoQuorum,
 			Phase::Member(member) if member.reads.len() >= self.settings.max_reads => {
 				Outcome::Overloaded

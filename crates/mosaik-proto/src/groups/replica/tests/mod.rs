@@ -7,12 +7,7 @@ use {
 	crate::{
 		PeerId, SecretKey,
 		core::{Core, Instant, Now},
-		groups::{
-			engine::{HardState, Recovered},
-			entry::EntryKind,
-			state::Base,
-			types::FormationId,
-		},
+		groups::{engine::Recovered, entry::EntryKind, state::Base, types::FormationId},
 	},
 	bytes::Bytes,
 	std::collections::{BTreeMap, BTreeSet, VecDeque},
@@ -328,7 +323,11 @@ impl Node {
 					pledge,
 				});
 			}
-			WriteKind::Begin { identity, base } => match &mut self.disk {
+			WriteKind::Begin {
+				identity,
+				hard_state,
+				base,
+			} => match &mut self.disk {
 				Stored::Member {
 					identity: known, ..
 				} if known.member == identity.member && known.formation == identity.formation => {
@@ -338,7 +337,7 @@ impl Node {
 					*disk = Stored::Member {
 						identity: *identity,
 						recovered: Recovered {
-							hard_state: HardState::default(),
+							hard_state: *hard_state,
 							base: base.clone(),
 							entries: Vec::new(),
 						},
