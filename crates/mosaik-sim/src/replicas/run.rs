@@ -518,7 +518,7 @@ impl<'a> Run<'a> {
 						into,
 						discarded,
 					} => {
-						if self.quorum_lost.contains(&formation) {
+						if !self.chains.has_dissolved(formation) {
 							// One member gave it up for itself: it may live on without it.
 							self.given_up.insert(formation);
 						} else {
@@ -690,7 +690,7 @@ impl<'a> Run<'a> {
 			};
 			format!(
 				"{node} is {} of {}{role}: term {} commit {} of {:?} applied {} voters {:?} leader \
-				 {:?}{}{}",
+				 {:?} {:?}{}{}",
 				identity.member,
 				identity.formation,
 				status.term,
@@ -699,6 +699,7 @@ impl<'a> Run<'a> {
 				status.applied,
 				status.config.voters,
 				status.leader,
+				status.life,
 				if host.replica.is_online() {
 					" online"
 				} else {

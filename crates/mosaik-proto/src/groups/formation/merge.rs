@@ -74,7 +74,7 @@ pub enum Step {
 pub struct Merge {
 	/// When the active attempt is given up.
 	until: Option<Ticks>,
-	/// Until when no further attempt is made.
+	/// Until when no further attempt is made; 0 if nothing waits for that.
 	pause_until: Ticks,
 	/// When the other leader was asked last.
 	asked_at: Option<Ticks>,
@@ -193,6 +193,7 @@ impl Merge {
 		if scene.now < self.pause_until {
 			return None;
 		}
+		self.pause_until = 0;
 		let own = scene.own;
 		let yields = |other: &&FormationInfo| {
 			self.must_yield == Some(other.formation)
@@ -249,7 +250,7 @@ impl Merge {
 	}
 
 	/// Whether a merge is under way, or waits to be tried again.
-	pub fn is_active(&self, now: Ticks) -> bool {
-		self.until.is_some() || self.pause_until > now || !self.absorbing.is_empty()
+	pub fn is_active(&self) -> bool {
+		self.until.is_some() || self.pause_until > 0 || !self.absorbing.is_empty()
 	}
 }

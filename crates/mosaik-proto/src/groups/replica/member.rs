@@ -162,7 +162,7 @@ impl Replica {
 		let config = &member.raft.log_state().config;
 		let has_seats = !seats::is_settled(config, member.max_voters);
 		let is_busy = !self.leaving.is_empty()
-			|| member.raft.leads() && (has_seats || member.merge.is_active(self.now));
+			|| member.raft.leads() && (has_seats || member.merge.is_active());
 		[
 			member.raft.next_wakeup(),
 			member.requests.deadline(timeout),

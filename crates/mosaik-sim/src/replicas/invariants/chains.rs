@@ -31,6 +31,11 @@ impl Chains {
 		Ok(())
 	}
 
+	/// Whether a formation dissolved.
+	pub fn has_dissolved(&self, formation: FormationId) -> bool {
+		self.into.contains_key(&formation)
+	}
+
 	/// How many dissolved.
 	pub fn len(&self) -> usize {
 		self.into.len()
