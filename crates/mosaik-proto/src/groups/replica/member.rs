@@ -11,7 +11,7 @@ use {
 			engine::{CoreEvent, ElectionPolicy, Engine, Ready, RecoverError},
 			entry::{Entry, EntryKind},
 			formation::{info::FormationInfo, merge::Merge},
-			membership::{Autopilot, seats},
+			membership::{Autopilot, autopilot::STABLE_VOTERS, seats},
 			message::{Frame, Msg},
 			raft::Raft,
 			state::Life,
@@ -51,11 +51,15 @@ pub(super) struct Member {
 	pub(super) is_quorum_lost: bool,
 	/// There was no leader for so long already, although a majority is in reach.
 	is_quorum_doubted: bool,
+	/// This node was once all that it can be: what comes later does not undo that.
+	was_admitted: bool,
 	is_online: bool,
 	is_close_told: bool,
 	conflict_told: Option<FormationId>,
 	/// This node was removed.
 	is_removed: bool,
+	/// The voters beyond whom a seat is not given at once.
+	seats_at_once: usize,
 	max_voters: usize,
 }
 
@@ -93,10 +97,15 @@ impl Member {
 			check_at: now.saturating_add(settings.raft.election_timeout),
 			is_quorum_lost: false,
 			is_quorum_doubted: false,
+			was_admitted: false,
 			is_online: false,
 			is_close_told: false,
 			conflict_told: None,
 			is_removed: false,
+			seats_at_once: match settings.policy.stabilization {
+				0 => settings.policy.max_voters,
+				_ => settings.policy.max_voters.min(STABLE_VOTERS),
+			},
 			max_voters: settings.policy.max_voters,
 		})
 	}
@@ -134,7 +143,7 @@ impl Member {
 		let preference = config.members.get(&me).map(|info| info.preference);
 		let is_settled = config.is_voter(me)
 			|| preference.is_some_and(|preference| {
-				!preference.may_vote() || seats::is_settled(config, self.max_voters)
+				!preference.may_vote() || seats::is_settled(config, self.seats_at_once)
 			});
 		is_settled && self.raft.applied() >= self.admitted_at
 	}
@@ -146,7 +155,8 @@ impl Member {
 	}
 
 	pub(super) fn is_online(&self) -> bool {
-		self.raft.leader().is_some() && self.is_admitted() && self.raft.log_state().is_open()
+		let is_admitted = self.was_admitted || self.is_admitted();
+		self.raft.leader().is_some() && is_admitted && self.raft.log_state().is_open()
 	}
 }
 
@@ -196,6 +206,7 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
+		member.was_admitted = member.was_admitted || member.is_admitted();
 		let is_online = member.is_online();
 		if std::mem::replace(&mut member.is_online, is_online) != is_online {
 			self.event(Event::Online(is_online));
