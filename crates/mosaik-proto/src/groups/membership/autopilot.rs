@@ -202,7 +202,8 @@ struct View<'a> {
 
 impl View<'_> {
 	fn silence(&self, member: MemberId) -> Ticks {
-		if member == self.status.id {
+		// Nobody is asked anything while the group sleeps.
+		if member == self.status.id || self.status.quiesced {
 			return 0;
 		}
 		let mut progress = self.status.progress.iter();
