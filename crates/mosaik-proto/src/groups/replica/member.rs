@@ -54,6 +54,8 @@ pub(super) struct Member {
 	/// This node was once all that it can be: what comes later does not undo that.
 	was_admitted: bool,
 	is_online: bool,
+	/// When this node saw that the formation it closed has ended.
+	closed_at: Option<Ticks>,
 	is_close_told: bool,
 	conflict_told: Option<FormationId>,
 	/// This node was removed.
@@ -99,6 +101,7 @@ impl Member {
 			is_quorum_doubted: false,
 			was_admitted: false,
 			is_online: false,
+			closed_at: None,
 			is_close_told: false,
 			conflict_told: None,
 			is_removed: false,
@@ -364,6 +367,9 @@ impl Replica {
 		let formation = of.formation;
 		let is_voter = member.raft.log_state().config.is_voter(of.member);
 		if self.leaving.is_some() {
+			if self.must_still_tell() {
+				return false;
+			}
 			self.start_over(of);
 			return true;
 		}
@@ -384,6 +390,25 @@ impl Replica {
 			self.supersede(of, next, Outcome::Superseded);
 		}
 		next.is_some()
+	}
+
+	/// Whether members in reach do not know yet that the formation is closed: when
+	/// who closed it is gone, nobody else can tell them that it is committed.
+	fn must_still_tell(&mut self) -> bool {
+		let Phase::Member(member) = &mut self.phase else {
+			return false;
+		};
+		let closed_at = *member.closed_at.get_or_insert(self.now);
+		let until = closed_at.saturating_add(self.settings.raft.election_timeout);
+		let status = member.raft.status();
+		let life_index = member.raft.log_state().life_index;
+		let lacks_it = |id: &MemberId| {
+			let peer = member.peer_of(*id);
+			peer.is_some_and(|peer| self.bonds.contains(&peer))
+		};
+		let behind = status.progress.iter();
+		let mut behind = behind.filter(|(_, progress)| progress.matched < life_index);
+		self.now < until && behind.any(|(id, _)| lacks_it(id))
 	}
 
 	/// The formation is over, and with it the commands that only it had. Requests
