@@ -120,7 +120,13 @@ impl Member {
 		known.map(|info| info.peer)
 	}
 
-	fn leader_peer(&self) -> Option<PeerId> {
+	/// Whether a member runs on this node.
+	pub(super) fn has_member_on(&self, peer: PeerId) -> bool {
+		let mut members = self.raft.log_state().config.members.values();
+		members.any(|info| info.peer == peer)
+	}
+
+	pub(super) fn leader_peer(&self) -> Option<PeerId> {
 		self.raft.leader().and_then(|leader| self.peer_of(leader))
 	}
 
