@@ -149,3 +149,24 @@ fn members_are_never_two_with_one_id() {
 		seen.push(member);
 	}
 }
+
+#[test]
+fn who_waits_for_a_seat_stays_online_whoever_comes_or_goes() {
+	let mut world = World::formed(4);
+	world.start(4, ReplicaSettings::default());
+	world.run(1_000);
+	assert!(world.is_one(), "it is online before it has a seat");
+	assert_eq!(world.voters(0), 3);
+	let offline = |event: &Event| *event == Event::Online(false);
+	assert!((0..5).all(|node| world.count(node, offline) == 0));
+	world.wait("all vote", |world| world.voters(0) == 5);
+	let follower = world.others(&[world.leader().unwrap()])[0];
+	world.kill(follower);
+	world.run(30_000);
+	assert!(
+		world
+			.others(&[])
+			.iter()
+			.all(|node| world.count(*node, offline) == 0)
+	);
+}

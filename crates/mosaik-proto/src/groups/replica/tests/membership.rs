@@ -250,3 +250,17 @@ fn a_leader_that_hears_no_majority_steps_down_and_serves_no_strong_read() {
 	assert_ne!(world.leader(), Some(leader));
 	assert!(!world.is_online(leader) && !world.is_done(leader, read));
 }
+
+#[test]
+fn members_of_a_group_that_slept_are_not_taken_for_dead() {
+	let (mut world, leader, followers) = voters(2);
+	world.start(2, observer());
+	world.wait("all are online", World::all_online);
+	let ids = [0, 1, 2].map(|node| world.identity(node).unwrap());
+	world.run(60_000);
+	world.connect(followers[0], leader);
+	world.start(3, observer());
+	world.wait("it is online", |world| world.is_online(3));
+	world.run(20_000);
+	assert_eq!([0, 1, 2].map(|node| world.identity(node).unwrap()), ids);
+}
