@@ -5,6 +5,9 @@
 
 #![expect(clippy::unwrap_used, reason = "this is a test")]
 
+#[path = "golden/replica.rs"]
+mod replica;
+
 use {
 	bytes::BytesMut,
 	mosaik_proto::{

@@ -18,6 +18,10 @@ use {
 	std::collections::{BTreeMap, BTreeSet},
 };
 
+/// Voters up to here are promoted at once; further ones when they have stayed for a
+/// while.
+pub const STABLE_VOTERS: usize = 3;
+
 /// Tuning of the autopilot, times in ticks.
 #[derive(Clone, Debug)]
 pub struct Policy {
@@ -152,7 +156,7 @@ impl Autopilot {
 		if config.voters.len() >= target {
 			return None;
 		}
-		let is_early = config.voters.len() >= 3;
+		let is_early = config.voters.len() >= STABLE_VOTERS;
 		let has_stayed = |id: &MemberId| {
 			let since = self.learners.get(id).map_or(view.now, |round| round.since);
 			!is_early || view.now.saturating_sub(since) >= view.policy.stabilization
@@ -198,7 +202,8 @@ struct View<'a> {
 
 impl View<'_> {
 	fn silence(&self, member: MemberId) -> Ticks {
-		if member == self.status.id {
+		// Nobody is asked anything while the group sleeps.
+		if member == self.status.id || self.status.quiesced {
 			return 0;
 		}
 		let mut progress = self.status.progress.iter();

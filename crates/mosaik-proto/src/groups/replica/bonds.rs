@@ -42,7 +42,9 @@ impl Bonds {
 		self.revoked.contains(peer)
 	}
 
-	pub(super) fn told(&mut self, peer: PeerId, info: Info) {
+	/// Keeps what a node said of itself, not what it said of others.
+	pub(super) fn told(&mut self, peer: PeerId, mut info: Info) {
+		info.ended = Vec::new();
 		if let Some(known) = self.infos.get_mut(&peer) {
 			*known = Some(info);
 		}

@@ -134,6 +134,7 @@ impl Replica {
 				into,
 				attempt,
 			} => self.on_absorbed(own, into, attempt),
+			Message::Yield { formation, into } => self.on_yield_asked(from, formation, into),
 		}
 	}
 

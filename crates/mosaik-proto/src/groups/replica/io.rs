@@ -94,7 +94,8 @@ pub enum Input {
 		/// The request.
 		call: CallId,
 	},
-	/// The user decided a [`Event::Conflict`]: this node's formation yields. After a
+	/// The user decided a [`Event::Conflict`]: this node's formation yields. Its
+	/// leader is told once; nothing happens if there is none, or if it goes. After a
 	/// [`Event::QuorumLost`] it is the decision of this node alone to give it up.
 	Yield {
 		/// To which.

@@ -217,8 +217,30 @@ impl Replica {
 			let of = member.identity;
 			return self.supersede(of, Some(into), Outcome::Unknown);
 		}
-		member.merge.resolve(into);
-		member.has_duties = true;
+		let formation = member.identity.formation;
+		if member.raft.leads() {
+			member.merge.resolve(into);
+			member.has_duties = true;
+		} else if let Some(leader) = member.leader_peer() {
+			self.send(leader, Message::Yield { formation, into });
+		}
+	}
+
+	/// Another member's user decided a conflict.
+	pub(super) fn on_yield_asked(
+		&mut self,
+		from: PeerId,
+		formation: FormationId,
+		into: FormationId,
+	) {
+		if let Phase::Member(member) = &mut self.phase
+			&& member.identity.formation == formation
+			&& member.raft.leads()
+			&& member.has_member_on(from)
+		{
+			member.merge.resolve(into);
+			member.has_duties = true;
+		}
 	}
 
 	// Leaving.

@@ -11,7 +11,7 @@ use {
 			engine::{CoreEvent, ElectionPolicy, Engine, Ready, RecoverError, SnapshotResult},
 			entry::{Entry, EntryKind},
 			formation::{info::FormationInfo, merge::Merge},
-			membership::{Autopilot, seats},
+			membership::{Autopilot, autopilot::STABLE_VOTERS, seats},
 			message::{Frame, Msg},
 			raft::Raft,
 			state::Life,
@@ -51,13 +51,17 @@ pub(super) struct Member {
 	pub(super) is_quorum_lost: bool,
 	/// There was no leader for so long already, although a majority is in reach.
 	is_quorum_doubted: bool,
+	/// This node was once all that it can be: what comes later does not undo that.
+	was_admitted: bool,
 	is_online: bool,
-	/// It was admitted: that others come who want a seat changes nothing for it.
-	is_admitted: bool,
+	/// When this node saw that the formation it closed has ended.
+	closed_at: Option<Ticks>,
 	is_close_told: bool,
 	conflict_told: Option<FormationId>,
 	/// This node was removed.
 	is_removed: bool,
+	/// The voters beyond whom a seat is not given at once.
+	seats_at_once: usize,
 	max_voters: usize,
 }
 
@@ -96,11 +100,16 @@ impl Member {
 			check_at: now.saturating_add(settings.raft.election_timeout),
 			is_quorum_lost: false,
 			is_quorum_doubted: false,
+			was_admitted: false,
 			is_online: false,
-			is_admitted: false,
+			closed_at: None,
 			is_close_told: false,
 			conflict_told: None,
 			is_removed: false,
+			seats_at_once: match settings.policy.stabilization {
+				0 => settings.policy.max_voters,
+				_ => settings.policy.max_voters.min(STABLE_VOTERS),
+			},
 			max_voters: settings.policy.max_voters,
 		})
 	}
@@ -112,7 +121,13 @@ impl Member {
 		known.map(|info| info.peer)
 	}
 
-	fn leader_peer(&self) -> Option<PeerId> {
+	/// Whether a member runs on this node.
+	pub(super) fn has_member_on(&self, peer: PeerId) -> bool {
+		let mut members = self.raft.log_state().config.members.values();
+		members.any(|info| info.peer == peer)
+	}
+
+	pub(super) fn leader_peer(&self) -> Option<PeerId> {
 		self.raft.leader().and_then(|leader| self.peer_of(leader))
 	}
 
@@ -138,9 +153,9 @@ impl Member {
 		let preference = config.members.get(&me).map(|info| info.preference);
 		let is_settled = config.is_voter(me)
 			|| preference.is_some_and(|preference| {
-				!preference.may_vote() || seats::is_settled(config, self.max_voters)
+				!preference.may_vote() || seats::is_settled(config, self.seats_at_once)
 			});
-		self.is_admitted || is_settled && self.raft.applied() >= self.admitted_at
+		is_settled && self.raft.applied() >= self.admitted_at
 	}
 
 	/// Whether the formation was closed for good.
@@ -150,7 +165,8 @@ impl Member {
 	}
 
 	pub(super) fn is_online(&self) -> bool {
-		self.raft.leader().is_some() && self.is_admitted() && self.raft.log_state().is_open()
+		let is_admitted = self.was_admitted || self.is_admitted();
+		self.raft.leader().is_some() && is_admitted && self.raft.log_state().is_open()
 	}
 }
 
@@ -200,7 +216,7 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
-		member.is_admitted = member.is_admitted();
+		member.was_admitted = member.was_admitted || member.is_admitted();
 		let is_online = member.is_online();
 		if std::mem::replace(&mut member.is_online, is_online) != is_online {
 			self.event(Event::Online(is_online));
@@ -359,6 +375,9 @@ impl Replica {
 		let formation = of.formation;
 		let is_voter = member.raft.log_state().config.is_voter(of.member);
 		if !self.leaving.is_empty() {
+			if self.must_still_tell() {
+				return false;
+			}
 			self.start_over(of);
 			return true;
 		}
@@ -379,6 +398,25 @@ impl Replica {
 			self.supersede(of, next, Outcome::Superseded);
 		}
 		next.is_some()
+	}
+
+	/// Whether members in reach do not know yet that the formation is closed: when
+	/// who closed it is gone, nobody else can tell them that it is committed.
+	fn must_still_tell(&mut self) -> bool {
+		let Phase::Member(member) = &mut self.phase else {
+			return false;
+		};
+		let closed_at = *member.closed_at.get_or_insert(self.now);
+		let until = closed_at.saturating_add(self.settings.raft.election_timeout);
+		let status = member.raft.status();
+		let life_index = member.raft.log_state().life_index;
+		let lacks_it = |id: &MemberId| {
+			let peer = member.peer_of(*id);
+			peer.is_some_and(|peer| self.bonds.contains(&peer))
+		};
+		let behind = status.progress.iter();
+		let mut behind = behind.filter(|(_, progress)| progress.matched < life_index);
+		self.now < until && behind.any(|(id, _)| lacks_it(id))
 	}
 
 	/// The formation is over, and with it the commands that only it had. Requests

@@ -135,4 +135,12 @@ pub enum Message {
 		/// The number of the attempt.
 		attempt: u64,
 	},
+	/// The user of the sender decided a conflict: the formation yields. For its
+	/// leader.
+	Yield {
+		/// The formation.
+		formation: FormationId,
+		/// To which.
+		into: FormationId,
+	},
 }

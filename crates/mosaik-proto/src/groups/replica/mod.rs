@@ -52,6 +52,7 @@ use {
 		engine::{Engine, PersistToken, Recovered},
 		entry::Entry,
 		formation::{
+			Bootstrap,
 			info::{Info, MAX_ENDED, Standing},
 			pledge::{Pledge, Pledged},
 		},
@@ -140,11 +141,16 @@ impl Replica {
 	/// the chance it has; it must differ from start to start.
 	pub fn new(
 		me: PeerId,
-		settings: ReplicaSettings,
+		mut settings: ReplicaSettings,
 		stored: Stored,
 		seed: [u8; 32],
 		now: Now,
 	) -> Self {
+		if let Bootstrap::Expect(nodes) = settings.bootstrap {
+			// Who expects so many does not want to go on with fewer than half of them.
+			let policy = &mut settings.policy;
+			policy.min_voters = policy.min_voters.max(nodes.get() / 2 + 1);
+		}
 		let mut rng = Xoshiro256PlusPlus::from_seed(seed);
 		let now = ticks(now);
 		let mut replica = Self {

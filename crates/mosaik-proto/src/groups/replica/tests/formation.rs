@@ -1,4 +1,12 @@
-use {super::*, crate::groups::formation::Bootstrap};
+//! From nobody to a formation: who founds, who waits, and what a pledge is.
+
+use {
+	super::{script::*, *},
+	crate::groups::{
+		formation::{Bootstrap, pledge::Pledge},
+		types::{LeadershipPreference, MemberId, Nonce},
+	},
+};
 
 #[test]
 fn a_lone_node_is_online_within_a_second_and_a_half() {
@@ -25,156 +33,6 @@ fn nodes_that_start_together_are_one_formation_of_voters() {
 	}
 }
 
-impl World {
-	fn all_online_of_three(&mut self) -> bool {
-		self.all_online() && self.voters(0) == 3 && self.leader().is_some()
-	}
-}
-
-#[test]
-fn the_group_sleeps_when_nothing_happens_and_wakes_when_its_leader_is_gone() {
-	let mut world = World::with_nodes(3);
-	world.wait("all are online", World::all_online_of_three);
-	world.execute(1, "a");
-	world.run(5_000);
-	let asleep = |node: &Node| node.replica.deadline().is_none();
-	assert!(world.nodes.values().all(asleep));
-	let leader = world.leader().unwrap();
-	world.kill(leader);
-	world.wait("another one leads", |world| world.leader().is_some());
-	let next = world.leader().unwrap();
-	assert_eq!(world.execute(next, "b"), Outcome::Committed(Some(2)));
-}
-
-#[test]
-fn of_two_members_the_leader_sheds_a_dead_follower() {
-	let mut world = World::with_nodes(2);
-	world.wait("both vote", |world| {
-		world.all_online() && world.voters(0) == 2
-	});
-	let leader = world.leader().unwrap();
-	world.kill(1 - leader);
-	let call = world.issue(leader, "a");
-	assert_eq!(world.outcome(leader, call), Outcome::Committed(Some(1)));
-	assert_eq!(world.voters(leader), 1);
-}
-
-#[test]
-fn the_first_of_three_can_die_as_soon_as_the_third_sees_a_leader() {
-	let mut world = World::with_nodes(1);
-	world.wait("the first is online", World::all_online_ref);
-	for node in 1..3 {
-		world.start(node, ReplicaSettings::default());
-		world.wait("it is online", |world| world.is_online(node));
-	}
-	world.kill(0);
-	world.wait("the others elect one of them", |world| {
-		world.leader().is_some()
-	});
-	let leader = world.leader().unwrap();
-	assert_eq!(world.execute(3 - leader, "a"), Outcome::Committed(Some(1)));
-}
-
-impl World {
-	fn all_online_ref(&mut self) -> bool {
-		self.all_online()
-	}
-}
-
-#[test]
-fn two_lone_formations_with_commands_merge_and_the_loss_is_surfaced() {
-	let mut world = World::new();
-	world.start(0, ReplicaSettings::default());
-	world.cut.insert((0, 1));
-	world.nodes.get_mut(&0).unwrap();
-	world.wait("the first is online", World::all_online_ref);
-	assert_eq!(world.execute(0, "a"), Outcome::Committed(Some(1)));
-	assert_eq!(world.execute(0, "b"), Outcome::Committed(Some(2)));
-	let first = world.nodes.remove(&0).unwrap();
-	world.start(1, ReplicaSettings::default());
-	world.wait("the second is online", World::all_online_ref);
-	assert_eq!(world.execute(1, "x"), Outcome::Committed(Some(1)));
-	world.nodes.insert(0, first);
-	world.connect(0, 1);
-	world.wait("one yields", |world| {
-		world.all_online() && world.formations().len() == 1
-	});
-	world.run(2_000);
-	assert_eq!(world.applied(0), ["a", "b"]);
-	assert_eq!(world.applied(1), ["a", "b"]);
-	let surfaced = world.nodes[&1].events.iter().find_map(|event| match event {
-		Event::Superseded { discarded, .. } => discarded.clone(),
-		_ => None,
-	});
-	assert_eq!(surfaced, Some(1..=1));
-}
-
-#[test]
-fn a_member_that_leaves_is_removed_and_the_others_go_on() {
-	let mut world = World::with_nodes(3);
-	world.wait("all are online", World::all_online_of_three);
-	let leader = world.leader().unwrap();
-	assert_eq!(world.leave(leader), Outcome::Left);
-	world.kill(leader);
-	world.wait("another one leads", |world| world.leader().is_some());
-	let next = world.leader().unwrap();
-	assert_eq!(world.voters(next), 2);
-	let other = (0..3).find(|n| ![leader, next].contains(n)).unwrap();
-	assert_eq!(world.leave(other), Outcome::Left);
-	world.kill(other);
-	assert_eq!(world.voters(next), 1);
-	assert_eq!(world.execute(next, "a"), Outcome::Committed(Some(1)));
-	assert_eq!(world.leave(next), Outcome::Left);
-}
-
-#[test]
-fn a_minority_acknowledges_nothing_and_surfaces_the_loss_of_its_quorum() {
-	let mut world = World::with_nodes(3);
-	world.wait("all are online", World::all_online_of_three);
-	let cut = world.leader().unwrap();
-	for other in (0..3).filter(|other| *other != cut) {
-		world.disconnect(cut, other);
-	}
-	let command = world.issue(cut, "lost");
-	world.calls += 1;
-	let read = CallId(world.calls);
-	world.handle(cut, Input::Read { call: read });
-	world.settle();
-	let lost = |node: &Node| {
-		node.events
-			.iter()
-			.any(|event| matches!(event, Event::QuorumLost { .. }))
-	};
-	world.wait("the loss is surfaced", |world| lost(&world.nodes[&cut]));
-	assert_eq!(world.outcome(cut, read), Outcome::NoQuorum);
-	assert_eq!(world.outcome(cut, command), Outcome::Unknown);
-	assert_eq!(world.execute(cut, "refused"), Outcome::NoQuorum);
-	let other = (0..3).find(|other| *other != cut).unwrap();
-	assert!(matches!(world.execute(other, "a"), Outcome::Committed(_)));
-	for other in (0..3).filter(|other| *other != cut) {
-		world.connect(cut, other);
-	}
-	world.wait("it is back", World::all_online_ref);
-	world.run(2_000);
-	assert_eq!(world.formations().len(), 1);
-}
-
-#[test]
-fn a_durable_member_goes_on_after_a_restart() {
-	let mut world = World::new();
-	world.start_with(0, ReplicaSettings::default(), Stored::Empty, true);
-	world.wait("it is online", World::all_online_ref);
-	assert_eq!(world.execute(0, "a"), Outcome::Committed(Some(1)));
-	let formations = world.formations();
-	let disk = world.kill(0);
-	world.start_with(0, ReplicaSettings::default(), disk, true);
-	world.run(100);
-	assert!(world.is_online(0), "nobody could object");
-	assert_eq!(world.execute(0, "b"), Outcome::Committed(Some(2)));
-	assert_eq!(world.formations(), formations);
-	assert_eq!(world.applied(0), ["a", "b"]);
-}
-
 #[test]
 fn where_three_are_expected_all_three_found_together() {
 	let expect = || ReplicaSettings {
@@ -188,8 +46,279 @@ fn where_three_are_expected_all_three_found_together() {
 	assert_eq!(world.formations().len(), 0);
 	world.start(2, expect());
 	world.start(3, expect());
-	world.wait("all are online", World::all_online_ref);
+	world.wait("all are online", World::all_online);
 	assert_eq!(world.formations().len(), 1);
 	assert_eq!(world.voters(0), 3);
 	assert_eq!(world.execute(3, "a"), Outcome::Committed(Some(1)));
+}
+
+/// The node that founded the formation of this one.
+fn founder(world: &World, node: u8) -> PeerId {
+	let first = MemberId::new(1).unwrap();
+	world.config(node).members[&first].peer
+}
+
+#[test]
+fn there_is_no_formation_before_the_delay_has_passed() {
+	let mut world = World::with_nodes(1);
+	world.run(900);
+	assert!(world.formations().is_empty());
+	assert_eq!(world.execute(0, "a"), Outcome::Offline);
+	assert_eq!(world.read(0), Outcome::Offline);
+}
+
+#[test]
+fn of_nodes_that_see_one_another_the_smallest_founds_and_alone() {
+	let world = World::formed(3);
+	assert_eq!(founder(&world, 0), peer(World::smallest(0..3)));
+	let superseded = |event: &Event| matches!(event, Event::Superseded { .. });
+	assert!((0..3).all(|node| world.count(node, superseded) == 0));
+}
+
+#[test]
+fn observers_never_found_and_follow_who_does() {
+	let mut world = World::new();
+	world.start(0, observer());
+	world.start(1, observer());
+	world.run(60_000);
+	assert!(world.formations().is_empty());
+	world.start(2, ReplicaSettings::default());
+	world.wait("all are online", World::all_online);
+	assert_eq!(world.voters(0), 1);
+	assert_eq!(world.execute(1, "a"), Outcome::Committed(Some(1)));
+}
+
+#[test]
+fn a_reluctant_node_founds_later() {
+	let mut world = World::new();
+	world.start(0, preferring(LeadershipPreference::Reluctant { factor: 4 }));
+	world.run(3_900);
+	assert!(world.formations().is_empty());
+	world.run(1_000);
+	assert!(world.is_online(0));
+}
+
+#[test]
+fn a_reluctant_node_does_not_found_where_another_one_does() {
+	let reluctant = World::smallest(0..2);
+	let mut world = World::new();
+	world.start(reluctant, preferring(LeadershipPreference::reluctant()));
+	world.start(1 - reluctant, ReplicaSettings::default());
+	world.wait("both vote", |world| {
+		world.all_online() && world.voters(0) == 2
+	});
+	assert_eq!(founder(&world, 0), peer(1 - reluctant));
+}
+
+#[test]
+fn only_the_founder_by_decree_founds() {
+	let settings = || with_bootstrap(Bootstrap::Founder(peer(2)));
+	let mut world = World::new();
+	world.start(0, settings());
+	world.start(1, settings());
+	world.run(60_000);
+	assert!(world.formations().is_empty());
+	world.start(2, settings());
+	world.wait("all are online", World::all_online);
+	assert_eq!(founder(&world, 0), peer(2));
+}
+
+#[test]
+fn who_may_only_join_never_founds() {
+	let mut world = World::new();
+	world.start(0, with_bootstrap(Bootstrap::JoinOnly));
+	world.start(1, with_bootstrap(Bootstrap::JoinOnly));
+	world.run(60_000);
+	assert!(world.formations().is_empty());
+	world.start(2, ReplicaSettings::default());
+	world.wait("all vote", World::all_online_of_three);
+	assert_eq!(founder(&world, 0), peer(2));
+}
+
+#[test]
+fn observers_are_none_of_those_who_are_expected() {
+	let mut world = World::new();
+	world.start(0, expect(3));
+	world.start(1, expect(3));
+	world.start(
+		2,
+		ReplicaSettings {
+			bootstrap: expect(3).bootstrap,
+			..observer()
+		},
+	);
+	world.run(60_000);
+	assert!(world.formations().is_empty());
+}
+
+#[test]
+fn expected_nodes_that_start_at_any_time_found_one_formation_of_exactly_so_many_voters() {
+	for first in 0..3 {
+		let mut world = World::new();
+		for node in 0..5 {
+			world.start((node + first) % 5, expect(3));
+			world.run(700);
+		}
+		world.wait("all are online", World::is_one);
+		let founders = world
+			.config(0)
+			.members
+			.keys()
+			.filter(|id| id.get() <= 3)
+			.count();
+		assert_eq!(founders, 3);
+		let member = |event: &Event| matches!(event, Event::Member { .. });
+		assert!((0..5).all(|node| world.count(node, member) == 1));
+	}
+}
+
+#[test]
+fn a_founding_of_which_an_answer_is_lost_succeeds_after_all() {
+	let founder = World::smallest(0..3);
+	let mut world = World::new();
+	world.lose(move |_, to, message| to == founder && matches!(message, Message::Pledged { .. }));
+	(0..3).for_each(|node| world.start(node, expect(3)));
+	world.run(2_000);
+	assert!(!world.lose_nothing().is_empty(), "they pledged");
+	assert!(world.formations().is_empty());
+	world.wait("all vote", World::all_online_of_three);
+	assert_eq!(world.formations().len(), 1);
+}
+
+#[test]
+fn who_does_not_hear_that_its_founding_succeeded_is_told_again() {
+	let founder = World::smallest(0..3);
+	let mut world = World::new();
+	world.lose(move |from, to, message| {
+		from == founder && to == (founder + 1) % 3 && matches!(message, Message::Genesis { .. })
+	});
+	(0..3).for_each(|node| world.start(node, expect(3)));
+	world.run(1_100);
+	assert!(!world.lose_nothing().is_empty());
+	world.wait("all vote", World::all_online_of_three);
+	assert_eq!(world.config(0).members.len(), 3, "it is the founder it was");
+}
+
+#[test]
+fn a_founder_that_gives_up_gives_the_pledges_back() {
+	let founder = World::smallest(0..4);
+	let deaf = (founder + 1) % 4;
+	let mut world = World::new();
+	world.lose(move |from, _, message| from == deaf && matches!(message, Message::Pledged { .. }));
+	(0..4).for_each(|node| world.start(node, expect(4)));
+	let pledged = |node: &Node| matches!(node.disk, Stored::Pledged { .. });
+	world.wait("they pledge", |world| world.nodes.values().all(pledged));
+	world.wait("they are free again", |world| {
+		!world.nodes.values().any(pledged)
+	});
+	assert!(world.formations().is_empty());
+	world.lose_nothing();
+	world.wait("all are online", World::is_one);
+}
+
+/// A replica of its own: what it sends to whom.
+struct Single {
+	replica: Replica,
+	unwritten: Vec<u64>,
+}
+
+impl Single {
+	fn new(settings: ReplicaSettings, disk: Stored, bonds: &[u8]) -> Self {
+		let replica = Replica::new(peer(9), settings, disk, [9; 32], World::new().now());
+		let unwritten = Vec::new();
+		let mut single = Self { replica, unwritten };
+		for node in bonds {
+			let peer = peer(*node);
+			single
+				.replica
+				.handle(World::new().now(), Input::BondUp { peer });
+		}
+		single.sent();
+		single
+	}
+
+	/// What it says now about pledges.
+	fn sent(&mut self) -> Vec<(PeerId, Message)> {
+		let mut sent = Vec::new();
+		while let Some(output) = self.replica.poll() {
+			match output {
+				Output::Send { to, message } if !matches!(message, Message::Info(_)) => {
+					sent.push((to, message));
+				}
+				Output::Write(write) => self.unwritten.push(write.token),
+				_ => {}
+			}
+		}
+		sent
+	}
+
+	fn tell(&mut self, from: u8, message: Message) -> Vec<(PeerId, Message)> {
+		let from = peer(from);
+		self.replica
+			.handle(World::new().now(), Input::Message { from, message });
+		self.sent()
+	}
+
+	fn written(&mut self) -> Vec<(PeerId, Message)> {
+		for token in std::mem::take(&mut self.unwritten) {
+			self.replica
+				.handle(World::new().now(), Input::Written { token });
+		}
+		self.sent()
+	}
+}
+
+fn pledged(node: u8, formation: FormationId, granted: bool) -> (PeerId, Message) {
+	(peer(node), Message::Pledged { formation, granted })
+}
+
+#[test]
+fn a_pledge_is_given_once_after_it_is_written_and_given_back_by_its_founder_only() {
+	let [a, b] = [1, 2].map(FormationId::from);
+	let mut single = Single::new(expect(3), Stored::Empty, &[1, 2]);
+	let ask = |formation| Message::Pledge { formation };
+	let release = |formation| Message::Release { formation };
+	assert_eq!(single.tell(1, ask(a)), []);
+	let refused = single.tell(2, ask(b));
+	assert!(
+		refused.contains(&pledged(2, b, false)),
+		"it is promised already"
+	);
+	assert_eq!(single.written(), [pledged(1, a, true)]);
+	for wrong in [(1, b), (2, a), (2, b)] {
+		single.tell(wrong.0, release(wrong.1));
+		assert!(single.tell(2, ask(b)).contains(&pledged(2, b, false)));
+	}
+	single.tell(1, ask(a));
+	assert_eq!(
+		single.written(),
+		[pledged(1, a, true)],
+		"the answer may have been lost"
+	);
+	assert_eq!(single.tell(1, release(a)), []);
+	single.tell(2, ask(b));
+	assert_eq!(single.written(), [pledged(2, b, true)]);
+}
+
+#[test]
+fn a_pledge_on_a_disk_outlives_the_process() {
+	let [a, b] = [1, 2].map(FormationId::from);
+	let nonce = Nonce::from(7);
+	let (formation, founder) = (a, peer(1));
+	let pledge = Pledge { formation, founder };
+	let disk = Stored::Pledged { nonce, pledge };
+	let mut single = Single::new(expect(3), disk, &[1, 2]);
+	assert_eq!(single.replica.nonce(), nonce);
+	let formation = b;
+	let refused = single.tell(2, Message::Pledge { formation });
+	assert!(refused.contains(&pledged(2, b, false)));
+}
+
+#[test]
+fn an_observer_pledges_nothing() {
+	let formation = FormationId::from(1);
+	let mut single = Single::new(observer(), Stored::Empty, &[1]);
+	let refused = single.tell(1, Message::Pledge { formation });
+	assert_eq!(refused, [pledged(1, formation, false)]);
+	assert_eq!(single.written(), []);
 }

@@ -1,9 +1,22 @@
 //! Replicas that talk over bonds without delay, in steps of a millisecond.
 
+mod disk;
 mod formation;
+mod join;
+mod leave;
+mod membership;
+mod merge;
+mod quorum;
+mod regressions;
+mod requests;
+mod restart;
+mod robustness;
+mod script;
 
 use {
-	super::{CallId, Event, Input, Outcome, Output, Replica, ReplicaSettings, Stored, WriteKind},
+	super::{
+		CallId, Event, Input, Message, Outcome, Output, Replica, ReplicaSettings, Stored, WriteKind,
+	},
 	crate::{
 		PeerId, SecretKey,
 		core::{Core, Instant, Now},
@@ -29,10 +42,16 @@ struct Node {
 	done: BTreeMap<CallId, Outcome>,
 }
 
+/// Which messages are lost: by sender, receiver and content.
+type Lose = Box<dyn Fn(u8, u8, &Message) -> bool>;
+
 struct World {
 	time: u64,
 	nodes: BTreeMap<u8, Node>,
 	cut: BTreeSet<(u8, u8)>,
+	lose: Lose,
+	/// What was lost so.
+	lost: Vec<(u8, u8, Message)>,
 	calls: u64,
 	starts: u8,
 	/// Snapshots, by formation and index.
@@ -45,6 +64,8 @@ impl World {
 			time: 0,
 			nodes: BTreeMap::new(),
 			cut: BTreeSet::new(),
+			lose: Box::new(|_, _, _| false),
+			lost: Vec::new(),
 			calls: 0,
 			starts: 0,
 			snapshots: BTreeMap::new(),
@@ -72,24 +93,40 @@ impl World {
 	}
 
 	fn start_with(&mut self, node: u8, settings: ReplicaSettings, disk: Stored, durable: bool) {
+		let others: Vec<u8> = self.nodes.keys().copied().collect();
+		self.start_apart(node, settings, disk, durable);
+		for other in others {
+			self.connect(node, other);
+		}
+	}
+
+	/// Starts a node that sees nobody.
+	fn start_apart(&mut self, node: u8, settings: ReplicaSettings, disk: Stored, durable: bool) {
 		self.starts += 1;
 		let seed = [self.starts; 32];
 		let replica = Replica::new(peer(node), settings, disk.clone(), seed, self.now());
+		let applied = match &disk {
+			Stored::Member {
+				identity,
+				recovered,
+			} => {
+				let at = (identity.formation, recovered.base.pos.index);
+				let snapshot = self.snapshots.get(&at);
+				snapshot.map_or_else(Vec::new, |(_, applied)| applied.clone())
+			}
+			Stored::Empty | Stored::Pledged { .. } => Vec::new(),
+		};
 		let started = Node {
 			replica,
 			formation: None,
-			applied: Vec::new(),
+			applied,
 			disk,
 			durable,
 			events: Vec::new(),
 			done: BTreeMap::new(),
 		};
-		let others: Vec<u8> = self.nodes.keys().copied().collect();
 		self.nodes.insert(node, started);
 		self.settle();
-		for other in others {
-			self.connect(node, other);
-		}
 	}
 
 	fn connect(&mut self, a: u8, b: u8) {
@@ -152,13 +189,15 @@ impl World {
 		match output {
 			Output::Send { to, message } => {
 				let to = (0..u8::MAX).find(|n| peer(*n) == to).unwrap();
-				if !self.cut.contains(&(number.min(to), number.max(to))) {
+				if (self.lose)(number, to, &message) {
+					self.lost.push((number, to, message));
+				} else if !self.cut.contains(&(number.min(to), number.max(to))) {
 					let from = peer(number);
 					inputs.push_back((to, Input::Message { from, message }));
 				}
 			}
 			Output::Write(write) => {
-				node.write(&write.kind, &self.snapshots);
+				node.write(&write.kind, &mut self.snapshots);
 				let token = write.token;
 				inputs.push_back((number, Input::Written { token }));
 			}
@@ -175,10 +214,9 @@ impl World {
 			}
 			Output::Fetch { of, pos, .. } => {
 				let snapshot = self.snapshots.get(&(of.formation, pos.index));
-				let input = snapshot.map_or(Input::FetchFailed { of, pos }, |(base, _)| {
-					let base = base.clone();
-					Input::Fetched { of, base }
-				});
+				let base = snapshot.map(|(base, _)| base.clone());
+				let failed = Input::FetchFailed { of, pos };
+				let input = base.map_or(failed, |base| Input::Fetched { of, base });
 				inputs.push_back((number, input));
 			}
 			Output::Reset { .. } => {
@@ -204,12 +242,14 @@ impl World {
 	}
 
 	/// Lets time pass until something holds; fails after a minute.
-	fn wait(&mut self, what: &str, holds: impl FnMut(&mut Self) -> bool) {
+	fn wait(&mut self, what: &str, holds: impl FnMut(&Self) -> bool) {
 		let end = self.time + 60_000;
-		assert!(self.run_until(end, holds), "{what}");
+		let holds = self.run_until(end, holds);
+		let infos = self.nodes.values().map(|node| node.replica.info());
+		assert!(holds, "{what}: {:#?}", infos.collect::<Vec<_>>());
 	}
 
-	fn run_until(&mut self, end: u64, mut holds: impl FnMut(&mut Self) -> bool) -> bool {
+	fn run_until(&mut self, end: u64, mut holds: impl FnMut(&Self) -> bool) -> bool {
 		loop {
 			if holds(self) {
 				return true;
@@ -233,151 +273,6 @@ impl World {
 				}
 			}
 			self.settle();
-		}
-	}
-
-	fn leader(&self) -> Option<u8> {
-		let mut nodes = self.nodes.iter();
-		nodes
-			.find(|(_, node)| node.replica.engine().is_some_and(|(_, raft)| raft.leads()))
-			.map(|(number, _)| *number)
-	}
-
-	fn is_online(&self, node: u8) -> bool {
-		self.nodes[&node].replica.is_online()
-	}
-
-	fn all_online(&self) -> bool {
-		self.nodes.values().all(|node| node.replica.is_online())
-	}
-
-	fn voters(&self, node: u8) -> usize {
-		use crate::groups::engine::Engine;
-		let (_, raft) = self.nodes[&node].replica.engine().unwrap();
-		raft.log_state().config.voters.len()
-	}
-
-	fn formations(&self) -> BTreeSet<FormationId> {
-		self.nodes
-			.values()
-			.filter_map(|node| node.formation)
-			.collect()
-	}
-
-	/// Issues a command on a node and waits for its outcome.
-	fn execute(&mut self, node: u8, command: &'static str) -> Outcome {
-		let call = self.issue(node, command);
-		self.outcome(node, call)
-	}
-
-	fn issue(&mut self, node: u8, command: &'static str) -> CallId {
-		self.calls += 1;
-		let call = CallId(self.calls);
-		let payloads = vec![Bytes::from_static(command.as_bytes())];
-		self.handle(node, Input::Execute { call, payloads });
-		self.settle();
-		call
-	}
-
-	fn outcome(&mut self, node: u8, call: CallId) -> Outcome {
-		self.wait("the command has an outcome", |world| {
-			world.nodes[&node].done.contains_key(&call)
-		});
-		self.nodes[&node].done[&call].clone()
-	}
-
-	fn read(&mut self, node: u8) -> Outcome {
-		self.calls += 1;
-		let call = CallId(self.calls);
-		self.handle(node, Input::Read { call });
-		self.settle();
-		self.outcome(node, call)
-	}
-
-	fn leave(&mut self, node: u8) -> Outcome {
-		self.calls += 1;
-		let call = CallId(self.calls);
-		self.handle(node, Input::Leave { call });
-		self.settle();
-		self.outcome(node, call)
-	}
-
-	fn applied(&self, node: u8) -> Vec<&str> {
-		let applied = self.nodes[&node].applied.iter();
-		applied
-			.map(|bytes| std::str::from_utf8(bytes).unwrap())
-			.collect()
-	}
-}
-
-impl Node {
-	fn write(
-		&mut self,
-		kind: &WriteKind,
-		snapshots: &BTreeMap<(FormationId, u64), (Base, Vec<Bytes>)>,
-	) {
-		match kind {
-			WriteKind::Pledge { nonce, pledge } => {
-				self.disk = pledge.map_or(Stored::Empty, |pledge| Stored::Pledged {
-					nonce: *nonce,
-					pledge,
-				});
-			}
-			WriteKind::Begin {
-				identity,
-				hard_state,
-				base,
-			} => match &mut self.disk {
-				Stored::Member {
-					identity: known, ..
-				} if known.member == identity.member && known.formation == identity.formation => {
-					*known = *identity;
-				}
-				disk => {
-					*disk = Stored::Member {
-						identity: *identity,
-						recovered: Recovered {
-							hard_state: *hard_state,
-							base: base.clone(),
-							entries: Vec::new(),
-						},
-					};
-				}
-			},
-			WriteKind::Engine(persist) => {
-				let Stored::Member {
-					recovered,
-					identity,
-				} = &mut self.disk
-				else {
-					panic!("the engine writes before the member began");
-				};
-				if let Some(hard_state) = persist.hard_state {
-					recovered.hard_state = hard_state;
-				}
-				if let Some(install) = &persist.install {
-					let index = install.base.pos.index;
-					recovered.base = install.base.clone();
-					let keep = |entry: &crate::groups::entry::Entry| {
-						!install.reset && entry.pos.index > index
-					};
-					recovered.entries.retain(keep);
-					self.applied = snapshots[&(identity.formation, index)].1.clone();
-				}
-				if let Some(base) = &persist.compact {
-					recovered
-						.entries
-						.retain(|entry| entry.pos.index > base.pos.index);
-					recovered.base = base.clone();
-				}
-				if let Some(first) = persist.append.first() {
-					recovered
-						.entries
-						.retain(|entry| entry.pos.index < first.pos.index);
-					recovered.entries.extend(persist.append.iter().cloned());
-				}
-			}
-			WriteKind::Wipe => self.disk = Stored::Empty,
 		}
 	}
 }
