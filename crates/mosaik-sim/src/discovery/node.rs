@@ -154,7 +154,7 @@ impl Process for Member {
 				Output::Close { peer, .. } => Effect::Close {
 					peer: self.node(&peer),
 				},
-				Output::Incarnation { peer, .. } => Effect::Close {
+				Output::Incarnation { peer, .. } => Effect::CloseFormer {
 					peer: self.node(&peer),
 				},
 				Output::Send { peer, message } => Effect::Send {

@@ -91,6 +91,11 @@ pub enum Effect<M, E> {
 		/// To whom.
 		peer: Node,
 	},
+	/// Close the link, if it leads to a former life of the peer.
+	CloseFormer {
+		/// To whom.
+		peer: Node,
+	},
 	/// Send a message over the link.
 	Send {
 		/// To whom.
@@ -463,6 +468,7 @@ impl<P: Process> World<P> {
 			match effect {
 				Effect::Dial { peer, places } => self.dial(node, peer, &places),
 				Effect::Close { peer } => self.close(node, peer),
+				Effect::CloseFormer { peer } => self.close_former(node, peer),
 				Effect::Send { peer, message } => self.send(node, peer, message),
 				Effect::Event(event) => {
 					self.note(format_args!("{node} says {event:?}"));

@@ -171,6 +171,18 @@ impl<P: Process> World<P> {
 		}
 	}
 
+	pub(super) fn close_former(&mut self, node: Node, peer: Node) {
+		let Some(id) = self.places[node].links.get(&peer) else {
+			return;
+		};
+		let link = self.links.get(id);
+		let leads_to = link.map(|link| link.generations[usize::from(link.ends[0] == node)]);
+		if leads_to != Some(self.places[peer].generation) {
+			self.close(node, peer);
+			self.happen(node, Happening::LinkDown { peer });
+		}
+	}
+
 	fn tell_down(&mut self, to: Node, peer: Node, link: LinkId, at: u64) {
 		let generation = self.places[to].generation;
 		let down = Pending::Down {

@@ -43,6 +43,10 @@ use {
 /// How long a producer may take to answer.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long an exchange of catalogs may take before the producer is asked anyway:
+/// it may have come to know us in another way. The exchange goes on meanwhile.
+const SYNC_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How many datums are decoded before they are handed over.
 const DECODE_BATCH: usize = 256;
 
@@ -428,7 +432,8 @@ impl<D: Datum> ProducerReader<D> {
 		if sync {
 			let address = self.info.address().clone();
 			// Whether it worked shows in the answer of the producer.
-			let _ = self.inlet.streams.0.discovery.sync_with(address).await;
+			let sync = self.inlet.streams.0.discovery.sync_with(address);
+			let _ = time::timeout(SYNC_PATIENCE, sync).await;
 		}
 		let code = match self.subscribe().await {
 			Ok(lane) => {

@@ -115,7 +115,8 @@ pub enum Output {
 	/// A peer has been restarted: a connection to its former life is dead,
 	/// though it may not look like it, and would be in the way of a new one.
 	/// Close it, unless its handshake named a start that is not older. The core
-	/// has forgotten the link over it, and dials anew if it needs one.
+	/// has forgotten the link over it, or is to be told that it is down where
+	/// nobody has spoken on it, and dials anew if it needs one.
 	Incarnation {
 		/// The peer.
 		peer: PeerId,

@@ -282,18 +282,17 @@ impl Membership {
 	/// Tells the driver about a new life of a peer, and forgets the link to the
 	/// former one, if that is where the link leads.
 	pub(super) fn announce_incarnation(&mut self, peer: PeerId, started_ms: u64) {
-		match self.links.get(&peer).map(|link| link.incarnation) {
-			// The hello on its way will tell.
-			Some(None) => {}
-			Some(Some(start)) if start >= started_ms => {}
-			_ => {
-				if self.drop_link(peer, SyncError::LinkLost) {
-					self.overlay_is_old = true;
-				}
-				let restarted = Output::Incarnation { peer, started_ms };
-				self.outputs.push_back(restarted);
-			}
+		let link = self.links.get(&peer).map(|link| link.incarnation);
+		if link.flatten().is_some_and(|start| start >= started_ms) {
+			return;
 		}
+		// Where nobody has spoken yet, the driver knows whom the link leads to: to
+		// the dead, if it was opened over a connection that outlived them.
+		if link != Some(None) && self.drop_link(peer, SyncError::LinkLost) {
+			self.overlay_is_old = true;
+		}
+		let restarted = Output::Incarnation { peer, started_ms };
+		self.outputs.push_back(restarted);
 	}
 
 	fn beat(&self, nonce: u32) -> Beat {

@@ -474,6 +474,29 @@ fn a_new_life_of_a_peer_that_was_thought_dead_is_told_to_the_driver() {
 	assert!(nodes.outputs.iter().any(told));
 }
 
+/// A link opens at once over a connection that has outlived the peer.
+#[test]
+fn a_new_life_is_told_also_where_a_link_is_up_that_nobody_has_spoken_on() {
+	let mut nodes = Nodes::joined(3);
+	nodes.give(id(2), Input::Leave);
+	nodes.run(SECOND);
+	let up = Input::LinkUp {
+		peer: id(2),
+		opened_by_us: true,
+	};
+	nodes.give(id(1), up);
+	let newer = entry(2)
+		.with_version(PeerEntryVersion(2_000_000, 0))
+		.sign(&key(2))
+		.unwrap();
+	nodes.give(id(1), Input::Feed(newer));
+	let told = |(me, output): &(PeerId, Output)| {
+		*me == id(1)
+			&& matches!(output, Output::Incarnation { peer, started_ms: 2_000_000 } if *peer == id(2))
+	};
+	assert!(nodes.outputs.iter().any(told));
+}
+
 #[test]
 fn a_sync_ends_when_both_have_merged() {
 	let mut nodes = Nodes::new(2);
