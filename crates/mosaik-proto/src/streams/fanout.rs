@@ -16,12 +16,22 @@
 //! the capacity. With [`Lagging::Disconnect`] the fastest one sets the pace, and the
 //! others may lag by [`SLACK`] times as much: so a consumer that pauses for a moment
 //! holds up nobody. One that lags by all of that is waited for, and the time for
-//! which others then have nothing left to take is charged to it; a quarter of the
-//! time is forgiven, [`DELAY_MAX`] is too much, and so is [`PAUSE_MAX`] without
-//! taking anything: it is cut. So consumers of about the
-//! same speed stay together and one that is really slower costs the others next to
-//! nothing. Where no consumer keeps up, one that takes nothing for [`STALL_GRACE`]
-//! is cut.
+//! which others then have nothing left to take is charged to it:
+//!
+//! - Short waits add up; a quarter of the time is forgiven, [`DELAY_MAX`] is too much.
+//! - A pause, longer than [`PAUSE_MIN`] without taking anything, is paid from an
+//!   allowance, [`PAUSE_FIRST`] in the beginning, that grows by one part in
+//!   [`EARNED`] of the time for which the consumer is subscribed, to [`PAUSE_MAX`].
+//!
+//! Who has nothing left to pay with is cut. So consumers of about the same speed
+//! stay together, one that has been reading survives a hiccup, and one that is
+//! really slower, or reads no more, costs the others next to nothing. Where no
+//! consumer keeps up, one that takes nothing for [`STALL_GRACE`] is cut.
+//!
+//! At most [`TICK`] is charged at once, and whoever waits looks again after that
+//! time. On a machine with more work than processors the producer gets to look less
+//! often, just as its consumers get to read less often: what is counted are the
+//! chances to run, not the time on the wall.
 
 use {
 	crate::core::Instant,
@@ -37,8 +47,26 @@ use {
 /// nobody but the producer.
 pub const STALL_GRACE: Duration = Duration::from_secs(1);
 
-/// How long a consumer may take nothing from a full queue while others run dry.
-pub const PAUSE_MAX: Duration = Duration::from_millis(50);
+/// From this length on a wait is a pause.
+pub const PAUSE_MIN: Duration = Duration::from_millis(20);
+
+/// How long a new consumer may take nothing from a full queue while others run dry.
+pub const PAUSE_FIRST: Duration = Duration::from_millis(50);
+
+/// The same for one that has been subscribed for long.
+pub const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// The share of the time that a consumer may pause: one part in so many.
+const EARNED: u32 = 25;
+
+/// What is charged at most at once, and how often one who waits looks again.
+const TICK: Duration = Duration::from_millis(5);
+
+/// The same where nobody but the producer is held up.
+const SLOW_TICK: Duration = Duration::from_millis(50);
+
+/// Accounts are settled this often while nobody is waited for.
+const SETTLE_EVERY: Duration = Duration::from_millis(1);
 
 /// How much time a consumer may take from others in all, less what is forgiven.
 pub const DELAY_MAX: Duration = Duration::from_millis(250);
@@ -111,15 +139,54 @@ struct Cursor {
 	next: u64,
 	/// Waits to be told of new datums.
 	idle: bool,
-	/// When it last took something, or became the one that is waited for.
-	moved: Instant,
-	/// The time it has taken from others.
+	/// For how long it has been waited for since it last took something.
+	still: Duration,
+	/// For how much of that others had nothing left to take.
+	pause: Duration,
+	/// The time it has taken from others in short waits.
 	delay: Duration,
+	/// How long a pause it can pay for.
+	allowance: Duration,
 }
 
 impl Cursor {
+	const fn new(next: u64) -> Self {
+		Self {
+			next,
+			idle: false,
+			still: Duration::ZERO,
+			pause: Duration::ZERO,
+			delay: Duration::ZERO,
+			allowance: PAUSE_FIRST,
+		}
+	}
+
 	fn forgive(&mut self, elapsed: Duration) {
 		self.delay = self.delay.saturating_sub(elapsed / FORGIVEN);
+		self.allowance = PAUSE_MAX.min(self.allowance + elapsed / EARNED);
+	}
+
+	/// Takes what is before `next`, and pays for the wait.
+	fn move_to(&mut self, next: u64) {
+		self.next = next;
+		self.still = Duration::ZERO;
+		let pause = std::mem::take(&mut self.pause);
+		if pause < PAUSE_MIN {
+			self.delay += pause;
+		} else {
+			self.allowance = self.allowance.saturating_sub(pause);
+		}
+	}
+
+	/// How long it may go on as it does.
+	fn patience(&self, delays_others: bool) -> Duration {
+		if !delays_others {
+			return STALL_GRACE.saturating_sub(self.still);
+		}
+		let short = self.delay + self.pause.min(PAUSE_MIN);
+		// Charged in full, and forgiven in part meanwhile.
+		let left = DELAY_MAX.saturating_sub(short) * FORGIVEN / (FORGIVEN - 1);
+		left.min(self.allowance.saturating_sub(self.pause))
 	}
 }
 
@@ -165,13 +232,7 @@ impl Fanout {
 		self.seal();
 		let key = ConsumerKey(self.next_key);
 		self.next_key += 1;
-		let cursor = Cursor {
-			next: self.head,
-			idle: false,
-			moved: self.settled,
-			delay: Duration::ZERO,
-		};
-		self.consumers.insert(key, cursor);
+		self.consumers.insert(key, Cursor::new(self.head));
 		key
 	}
 
@@ -287,8 +348,7 @@ impl Fanout {
 			out.extend(batch.rest.clone());
 		}
 		if let Some(cursor) = self.consumers.get_mut(&key) {
-			cursor.next = next;
-			cursor.moved = now;
+			cursor.move_to(next);
 		}
 		self.release();
 		self.is_waited_for &= !self.has_room();
@@ -302,18 +362,16 @@ impl Fanout {
 		if self.has_room() {
 			return Vec::new();
 		}
-		if !self.is_waited_for {
-			self.is_waited_for = true;
-			// Nobody wanted more of them until now.
-			self.blockers().for_each(|cursor| cursor.moved = now);
-		}
+		// Nobody wanted more of them until now.
+		self.is_waited_for = true;
 		if self.limits.lagging == Lagging::Wait {
 			return Vec::new();
 		}
+		let delays_others = self.someone_is_idle();
 		let over: Vec<_> = self
 			.consumers
 			.iter()
-			.filter(|(_, cursor)| self.blocks(cursor) && self.patience(cursor).is_zero())
+			.filter(|(_, cursor)| self.blocks(cursor) && cursor.patience(delays_others).is_zero())
 			.map(|(key, _)| *key)
 			.collect();
 		over.into_iter()
@@ -326,34 +384,34 @@ impl Fanout {
 		if !self.is_waited_for || self.limits.lagging == Lagging::Wait {
 			return None;
 		}
+		let delays_others = self.someone_is_idle();
 		let blockers = self.consumers.values().filter(|cursor| self.blocks(cursor));
-		let patience = blockers.map(|cursor| self.patience(cursor)).min()?;
-		Some(self.settled + patience)
+		let patience = blockers
+			.map(|cursor| cursor.patience(delays_others))
+			.min()?;
+		// Never now: time has to pass before there is something new to see.
+		Some(self.settled + patience.clamp(Duration::from_micros(1), tick(delays_others)))
 	}
 
-	/// Charges those who hold up others with the time since the last call.
+	/// Charges those who are waited for with the time since the last call.
 	fn settle(&mut self, now: Instant) {
 		let elapsed = now.since(self.settled);
+		if elapsed < SETTLE_EVERY && !self.is_waited_for {
+			return;
+		}
 		self.settled = self.settled.max(now);
-		let delays_others = self.is_waited_for && self.someone_is_idle();
-		if delays_others {
-			self.blockers().for_each(|cursor| cursor.delay += elapsed);
+		if self.is_waited_for {
+			let delays_others = self.someone_is_idle();
+			let charge = elapsed.min(tick(delays_others));
+			for cursor in self.blockers() {
+				cursor.still += charge;
+				if delays_others {
+					cursor.pause += charge;
+				}
+			}
 		}
 		for cursor in self.consumers.values_mut() {
 			cursor.forgive(elapsed);
-		}
-	}
-
-	/// How long a blocker may go on as it does.
-	fn patience(&self, cursor: &Cursor) -> Duration {
-		let still = self.settled.since(cursor.moved);
-		if self.someone_is_idle() {
-			// Charged in full, and forgiven in part meanwhile.
-			let left = DELAY_MAX.saturating_sub(cursor.delay);
-			let left = left * FORGIVEN / (FORGIVEN - 1);
-			left.min(PAUSE_MAX.saturating_sub(still))
-		} else {
-			STALL_GRACE.saturating_sub(still)
 		}
 	}
 
@@ -432,6 +490,11 @@ impl Fanout {
 			self.open_start = self.head;
 		}
 	}
+}
+
+/// How often one who waits looks again.
+const fn tick(delays_others: bool) -> Duration {
+	if delays_others { TICK } else { SLOW_TICK }
 }
 
 /// Cuts a buffer to a length when it is dropped.
@@ -532,23 +595,82 @@ mod tests {
 		Instant(ms * 1000)
 	}
 
-	#[test]
-	fn with_disconnecting_one_that_holds_up_others_is_cut_after_fifty_milliseconds() {
-		let mut f = fanout(2, Lagging::Disconnect);
-		let slow = f.subscribe();
-		let fast = f.subscribe();
-		for byte in 0..16 {
-			push(&mut f, byte).unwrap();
-			drain(&mut f, fast);
+	/// Waits as a driver does: when somebody is cut, and who.
+	fn wait_for_cut(fanout: &mut Fanout, since: Instant) -> (Duration, ConsumerKey) {
+		let mut now = since;
+		loop {
+			if let [(key, _)] = fanout.cut(now)[..] {
+				return (now.since(since), key);
+			}
+			now = fanout.cut_deadline().unwrap();
 		}
-		assert!(matches!(push(&mut f, 16), Err(PushError::Full)));
-		assert_eq!(f.cut(ms(1000)), []);
-		assert_eq!(f.cut_deadline(), Some(ms(1000) + PAUSE_MAX));
-		assert_eq!(f.cut(ms(1049)), []);
-		assert_eq!(f.cut(ms(1050)), [(slow, 16)]);
+	}
+
+	/// A consumer that lags by all that it may, and one that does not.
+	fn full(fanout: &mut Fanout) -> (ConsumerKey, ConsumerKey) {
+		let slow = fanout.subscribe();
+		let fast = fanout.subscribe();
+		fill(fanout, fast);
+		(slow, fast)
+	}
+
+	fn fill(fanout: &mut Fanout, fast: ConsumerKey) {
+		while fanout.has_room() {
+			push(fanout, 7).unwrap();
+			drain(fanout, fast);
+		}
+	}
+
+	#[test]
+	fn a_new_consumer_that_holds_up_others_is_cut_after_fifty_milliseconds() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let (slow, _) = full(&mut f);
+		let (after, cut) = wait_for_cut(&mut f, ms(0));
+		assert_eq!(cut, slow);
+		// A little is earned meanwhile.
+		assert!((ms(50)..ms(55)).contains(&(ms(0) + after)), "{after:?}");
 		assert_eq!(take(&mut f, slow), [0u8; 0]);
 		assert_eq!(f.bytes(), 0);
 		push(&mut f, 3).unwrap();
+	}
+
+	#[test]
+	fn one_that_has_read_for_long_may_pause_for_a_share_of_that_time() {
+		for (subscribed, share) in [(1_000, 50 + 40), (10_000, 50 + 400), (100_000, 1_000)] {
+			let mut f = fanout(2, Lagging::Disconnect);
+			let (slow, _) = full(&mut f);
+			let now = ms(subscribed);
+			let (after, cut) = wait_for_cut(&mut f, now);
+			assert_eq!(cut, slow);
+			let expected = Duration::from_millis(share);
+			let most = expected + expected / 10;
+			assert!((expected..most).contains(&after), "{after:?}");
+		}
+	}
+
+	#[test]
+	fn a_pause_is_paid_for_once() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let (slow, fast) = full(&mut f);
+		let mut now = ms(10_000);
+		for _ in 0..80 {
+			assert_eq!(f.cut(now), []);
+			now = now + TICK;
+		}
+		f.take(now, slow, usize::MAX, &mut Vec::new());
+		fill(&mut f, fast);
+		let (after, _) = wait_for_cut(&mut f, now);
+		assert!(after < Duration::from_millis(100), "{after:?}");
+	}
+
+	#[test]
+	fn time_in_which_the_producer_did_not_get_to_run_is_not_charged() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let (slow, _) = full(&mut f);
+		assert_eq!(f.cut(ms(0)), []);
+		assert_eq!(f.cut(ms(400)), []);
+		assert_eq!(f.cut(ms(800)), []);
+		assert_eq!(take(&mut f, slow).len(), 16);
 	}
 
 	#[test]
@@ -562,7 +684,8 @@ mod tests {
 				drain(&mut f, fast);
 			}
 			let now = ms(step * 10);
-			if let [(cut, _)] = f.cut(now)[..] {
+			let looks = [now, now + TICK];
+			if let Some((cut, _)) = looks.into_iter().find_map(|now| f.cut(now).pop()) {
 				assert_eq!(cut, slow);
 				// It holds up the other for 9 of 10 ms; 2.5 of them are forgiven.
 				assert!((36..42).contains(&step), "{step}");
@@ -593,6 +716,7 @@ mod tests {
 			}
 			let now = ms(round as u64 * 10);
 			assert_eq!(f.cut(now), []);
+			assert_eq!(f.cut(now + Duration::from_millis(5)), []);
 			f.take(
 				now + Duration::from_millis(9),
 				slow,
@@ -625,13 +749,12 @@ mod tests {
 		push(&mut f, 2).unwrap();
 		let start = ms(7);
 		assert_eq!(f.cut(start), []);
-		assert_eq!(f.cut_deadline(), Some(start + STALL_GRACE));
-		take(&mut f, lone);
+		assert_eq!(f.cut_deadline(), Some(start + SLOW_TICK));
+		f.take(start + TICK, lone, usize::MAX, &mut Vec::new());
 		assert_eq!(f.cut_deadline(), None);
 		push(&mut f, 3).unwrap();
 		push(&mut f, 4).unwrap();
-		assert_eq!(f.cut(start + STALL_GRACE), []);
-		assert_eq!(f.cut(start + STALL_GRACE + STALL_GRACE), [(lone, 2)]);
+		assert_eq!(wait_for_cut(&mut f, ms(2000)), (STALL_GRACE, lone));
 	}
 
 	#[test]

@@ -24,8 +24,8 @@ mod subscriptions;
 pub use {
 	credit::{Ack, Credit, Receipts},
 	fanout::{
-		ConsumerKey, DELAY_MAX, Fanout, FanoutLimits, Lagging, PAUSE_MAX, PushError, SLACK,
-		STALL_GRACE,
+		ConsumerKey, DELAY_MAX, Fanout, FanoutLimits, Lagging, PAUSE_FIRST, PAUSE_MAX, PAUSE_MIN,
+		PushError, SLACK, STALL_GRACE,
 	},
 	handshake::{Answer, Criteria, Outcome, Subscribe},
 	requirements::{NotAllowed, Requirements},

@@ -6,7 +6,7 @@ use {
 	bytes::{Bytes, BytesMut},
 	mosaik_proto::{
 		core::Instant,
-		streams::{ConsumerKey, Fanout, FanoutLimits, Lagging, PushError, STALL_GRACE},
+		streams::{ConsumerKey, Fanout, FanoutLimits, Lagging, PAUSE_MAX, PushError, STALL_GRACE},
 	},
 	std::{collections::BTreeMap, time::Duration},
 };
@@ -192,8 +192,14 @@ pub(crate) fn run(input: Input) {
 	if limits.lagging == Lagging::Disconnect {
 		// Nobody holds up the producer for ever.
 		world.cut();
-		world.now = world.now + STALL_GRACE;
-		world.cut();
+		let (mut looks, until) = (0, world.now + STALL_GRACE + PAUSE_MAX);
+		while let Some(deadline) = world.fanout.cut_deadline() {
+			assert!(deadline > world.now && deadline <= until);
+			world.now = deadline;
+			world.cut();
+			looks += 1;
+		}
+		assert!(looks < 1000, "looks {looks} times");
 		assert!(world.fanout.has_room());
 		world.check();
 	}

@@ -64,7 +64,7 @@ pub struct State {
 	pub said: BTreeSet<Call>,
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Clone, Copy, Debug)]
 pub struct MergeModel {
 	/// How many formations there are.

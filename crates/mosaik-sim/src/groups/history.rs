@@ -16,7 +16,7 @@ use {
 	std::collections::BTreeMap,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Calls {
 	history: History<LogOp, LogRet>,

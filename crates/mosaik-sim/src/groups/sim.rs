@@ -89,7 +89,7 @@ pub struct Outcome {
 	pub actions: Vec<Action>,
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Sim {
 	pub(super) world: World<Member>,

@@ -15,7 +15,7 @@ pub(super) struct Entry {
 	pub(super) event: u64,
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub(super) struct Entries {
 	/// In the order of time, after one that is both ends of the list.

@@ -16,7 +16,7 @@ pub(super) enum Noticed {
 	Down(Node, Node),
 }
 
-/// See the [module](self). A session that is broken stays so: what was on its way
+/// See the module. A session that is broken stays so: what was on its way
 /// is lost, and another one takes its place.
 #[derive(Debug, Default)]
 pub(super) struct Bonds {

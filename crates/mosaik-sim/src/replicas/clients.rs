@@ -33,7 +33,7 @@ enum Kind {
 	Read(Recorded),
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
 	open: BTreeMap<CallId, Open>,

@@ -101,7 +101,7 @@ pub(super) struct Directory {
 	pub(super) nodes: BTreeMap<PeerId, Node>,
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub(super) struct Host {
 	/// The replica.

@@ -2,7 +2,7 @@
 
 use crate::linearizability::models::log::Prefix;
 
-/// See the [module](self).
+/// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Machine {
 	/// The values, in the order in which they were applied.

@@ -11,7 +11,7 @@ use {
 	serde::{Deserialize, Serialize},
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
 	/// Where the sender stands.

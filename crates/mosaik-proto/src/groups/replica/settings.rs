@@ -7,7 +7,7 @@ use crate::groups::{
 	types::{LeadershipPreference, Ticks},
 };
 
-/// See the [module](self). Times are in milliseconds.
+/// See the module. Times are in milliseconds.
 #[derive(Clone, Debug)]
 pub struct ReplicaSettings {
 	/// Tuning of the engine.

@@ -61,7 +61,7 @@ impl Rule {
 	];
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Facts {
 	/// The committed entries after the genesis, with the term of the first member

@@ -61,7 +61,7 @@ pub enum Action {
 	},
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct RaftModel {
 	/// What is explored.

@@ -120,7 +120,7 @@ pub struct View {
 	pub log: Arc<[Entry]>,
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Clone, Debug)]
 pub struct Node {
 	raft: Raft,

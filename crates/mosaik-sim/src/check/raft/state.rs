@@ -14,7 +14,7 @@ use {
 	std::fmt,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct State {
 	/// The members; those that ended for ever are `None`.

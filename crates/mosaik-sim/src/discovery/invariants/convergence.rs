@@ -7,7 +7,7 @@ use {
 	mosaik_proto::discovery::{Fingerprint, Membership},
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Convergence;
 

@@ -12,7 +12,7 @@ use {
 /// still be told.
 const AFTERMATH: Duration = Duration::from_secs(30);
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct NoFlap {
 	excused: BTreeMap<Node, Instant>,

@@ -13,7 +13,7 @@ use {
 /// How long the news of a death may take.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// See the [module](self).
+/// See the module.
 ///
 /// Who saw a peer depart after its death never sees it again. But while the
 /// network is cut, and a little longer, one side may tell the other of those that

@@ -10,7 +10,7 @@ use {
 	std::collections::BTreeMap,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Acknowledged {
 	indices: BTreeMap<u64, u64>,

@@ -8,7 +8,7 @@ use {
 	std::ops::Range,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Committed {
 	/// The index of the first of `terms`.

@@ -7,7 +7,7 @@ use {
 	std::collections::BTreeMap,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct ElectionSafety {
 	leaders: BTreeMap<Term, MemberId>,

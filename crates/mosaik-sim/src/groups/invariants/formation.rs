@@ -62,7 +62,7 @@ pub struct Before {
 	pub last: LogPos,
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Formation {
 	/// All entries that ever were in a log.

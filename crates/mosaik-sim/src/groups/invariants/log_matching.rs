@@ -19,7 +19,7 @@ use {
 /// The numbers of the last command of each member, by member.
 pub type Lasts = Rc<Vec<(MemberId, u64)>>;
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct LogMatching {
 	/// By index, those of different terms.

@@ -14,7 +14,7 @@ use {
 	std::collections::BTreeMap,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct MemberIds {
 	owners: BTreeMap<MemberId, (PeerId, Nonce)>,

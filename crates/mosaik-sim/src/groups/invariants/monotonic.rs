@@ -12,7 +12,7 @@ use {
 	std::collections::BTreeMap,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct Monotonic {
 	/// The latest term in which a member voted or acknowledged something.

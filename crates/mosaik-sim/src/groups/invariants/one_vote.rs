@@ -11,7 +11,7 @@ use {
 	std::collections::BTreeMap,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct OneVote {
 	votes: BTreeMap<(MemberId, Term), MemberId>,

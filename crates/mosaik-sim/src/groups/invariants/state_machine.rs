@@ -15,7 +15,7 @@ use {
 	},
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct StateMachine {
 	first: LogIndex,

@@ -11,7 +11,7 @@ use {
 	std::collections::BTreeMap,
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct StrongReads {
 	/// The longest log that anybody was told of.

@@ -19,7 +19,7 @@ struct Arrived {
 	from: Vec<MemberId>,
 }
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug, Default)]
 pub struct VotesCounted {
 	arrived: BTreeMap<MemberId, Arrived>,

@@ -33,7 +33,7 @@ const MAX_READS: usize = 16;
 /// After how many retries a strong read is given up.
 const READ_PATIENCE: u64 = 20;
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Client {
 	own: MemberId,

@@ -23,7 +23,7 @@ use {
 /// How many snapshots are kept.
 const SNAPSHOTS: usize = 2;
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Machine {
 	/// What is applied.

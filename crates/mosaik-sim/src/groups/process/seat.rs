@@ -19,7 +19,7 @@ use {
 	std::collections::{BTreeMap, VecDeque},
 };
 
-/// See the [module](self).
+/// See the module.
 #[derive(Debug)]
 pub struct Seat {
 	/// Who it is.
