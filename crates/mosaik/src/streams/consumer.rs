@@ -219,7 +219,8 @@ impl<D: Datum> Consumer<D> {
 
 	/// As [`recv`](Self::recv).
 	pub async fn next(&mut self) -> Option<D> {
-		self.recv().await
+		// By way of `recv` every datum would be moved once more.
+		poll_fn(|cx| self.reader.poll_next(cx)).await
 	}
 
 	/// The next datum if one is here.

@@ -50,6 +50,9 @@ const SYNC_PATIENCE: Duration = Duration::from_millis(500);
 /// How many datums are decoded before they are handed over.
 const DECODE_BATCH: usize = 256;
 
+/// The same in bytes: they are still in the processor's cache when they are read.
+const DECODE_BYTES: usize = 32 * 1024;
+
 /// How many readers may have told the follower that they are subscribed; further
 /// ones wait.
 const REPORTS: usize = 64;
@@ -541,7 +544,7 @@ impl<D: Datum> ProducerReader<D> {
 		let Some(frame) = first else { return Ok(None) };
 		let mut bytes = frame.len();
 		batch.push(self.decode(frame)?);
-		while batch.len() < DECODE_BATCH {
+		while batch.len() < DECODE_BATCH && bytes < DECODE_BYTES {
 			let buffered = recv.try_buffered(wire::MAX_DATUM);
 			let Some(frame) = buffered.map_err(|error| violation_or(&error))? else {
 				break;
