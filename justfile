@@ -21,6 +21,12 @@ gate: && mutants
 	cargo run --release -p mosaik-sim -- groups --seed 1 --seeds 10000 --events 50000
 	cargo run --release -p mosaik-sim -- replicas --seed 1 --seeds 10000 --time 400
 
+# Runs until the time is up, from a seed that changes with the day unless given.
+soak minutes="120" seed=`date +%s`:
+	cargo build --release -p mosaik-sim
+	target/release/mosaik-sim groups --seed {{seed}} --seeds 1000000000 --threads 1 --minutes {{minutes}} & \
+	target/release/mosaik-sim replicas --seed {{seed}} --seeds 1000000000 --time 400 --threads 1 --minutes {{minutes}} && wait $!
+
 bench *args:
 	cargo bench -p mosaik --bench streams -- {{args}}
 

@@ -27,6 +27,9 @@ pub(crate) struct Arguments {
 	/// How many seeds to run, from `seed` on.
 	#[arg(long, default_value_t = 1)]
 	seeds: u64,
+	/// Begin no new seed after so many minutes.
+	#[arg(long)]
+	minutes: Option<u64>,
 	/// How many events there are before the faults stop.
 	#[arg(long, default_value_t = 50_000)]
 	events: u64,
@@ -182,6 +185,7 @@ fn many(arguments: &Arguments) -> ExitCode {
 		.unwrap_or(1);
 	let next = AtomicU64::new(arguments.seed);
 	let end = arguments.seed.saturating_add(arguments.seeds);
+	let runs = AtomicU64::new(0);
 	let total = Mutex::new(Stats::default());
 	let failures = Mutex::new(Vec::new());
 	let began = Instant::now();
@@ -189,16 +193,20 @@ fn many(arguments: &Arguments) -> ExitCode {
 		for _ in 0..threads {
 			scope.spawn(|| {
 				loop {
+					let is_over = |minutes| began.elapsed().as_secs() >= minutes * 60;
 					let seed = next.fetch_add(1, Ordering::Relaxed);
-					if seed >= end {
+					if seed >= end || arguments.minutes.is_some_and(is_over) {
 						return;
 					}
 					let options = arguments.options(seed);
 					let outcome = run(&options);
+					runs.fetch_add(1, Ordering::Relaxed);
 					let mut total = total.lock().expect("no thread panics while it adds");
 					add(&mut total, outcome.stats);
 					drop(total);
-					if outcome.violation.is_some() {
+					if let Some(violation) = &outcome.violation {
+						// At once: what follows may take hours.
+						println!("seed {seed} VIOLATED {violation}");
 						let mut failures = failures.lock().expect("no thread panics while it adds");
 						failures.push((options, outcome));
 					}
@@ -207,14 +215,14 @@ fn many(arguments: &Arguments) -> ExitCode {
 		}
 	});
 	let took = began.elapsed().as_secs_f64();
+	let runs = runs.into_inner();
 	let total = total.into_inner().expect("no thread panicked");
 	let mut failures = failures.into_inner().expect("no thread panicked");
 	failures.sort_by_key(|(options, _)| options.seed);
 	let hours = total.micros as f64 / 3.6e9;
 	println!(
-		"{} seeds: {} events, {:.1} cluster-hours, {} elections, {} entries, {} commands, {} reads, \
+		"{runs} seeds: {} events, {:.1} cluster-hours, {} elections, {} entries, {} commands, {} reads, \
 		 {} restarts, {} changes of members, {} snapshots, {} lost a majority for good",
-		arguments.seeds,
 		total.events,
 		hours,
 		total.elections,
@@ -237,7 +245,7 @@ fn many(arguments: &Arguments) -> ExitCode {
 	if failures.is_empty() {
 		return ExitCode::SUCCESS;
 	}
-	println!("{} of {} seeds failed", failures.len(), arguments.seeds);
+	println!("{} of {runs} seeds failed", failures.len());
 	ExitCode::FAILURE
 }
 

@@ -22,6 +22,9 @@ pub struct Replicas {
 	/// How many seeds to run, from `seed` on.
 	#[arg(long, default_value_t = 1)]
 	seeds: u64,
+	/// Begin no new seed after so many minutes.
+	#[arg(long)]
+	minutes: Option<u64>,
 	/// How many nodes; by the seed without it.
 	#[arg(long)]
 	nodes: Option<usize>,
@@ -90,8 +93,9 @@ impl Replicas {
 			for _ in 0..self.threads.max(1) {
 				scope.spawn(|| {
 					loop {
+						let is_over = |minutes| begun.elapsed().as_secs() >= minutes * 60;
 						let seed = next.fetch_add(1, Ordering::Relaxed);
-						if seed >= end {
+						if seed >= end || self.minutes.is_some_and(is_over) {
 							return;
 						}
 						let report = run(&self.plan(seed), false);
