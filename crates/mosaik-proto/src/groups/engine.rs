@@ -464,6 +464,8 @@ pub struct MemberProgress {
 	pub matched: LogIndex,
 	/// When it last answered.
 	pub last_ack: Ticks,
+	/// Whether it answered since this member asked all of them last.
+	pub fresh: bool,
 	/// Whether it is being sent a snapshot.
 	pub snapshot: bool,
 }

@@ -196,7 +196,10 @@ impl Clients {
 				// Every command has its index by now, so this decides it as well.
 				continue;
 			}
-			if let Some(failure) = verdict.failure() {
+			if let (Some(_), Err(disorder)) = (verdict.failure(), in_order(history)) {
+				// Says what is wrong; a search only says where it got stuck.
+				failures.push(format!("linearizability of {formation}: {disorder}"));
+			} else if let Some(failure) = verdict.failure() {
 				failures.push(format!("linearizability of {formation}: {failure}"));
 			}
 		}

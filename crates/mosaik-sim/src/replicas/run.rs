@@ -16,7 +16,7 @@ use {
 			engine::{Engine, RoleKind},
 			entry::{EntryKind, FormationEntry},
 			formation::Bootstrap,
-			replica::{CallId, Event, Input, Replica, ReplicaSettings, Stored},
+			replica::{CallId, Event, Input, Outcome, Replica, ReplicaSettings, Stored},
 			types::FormationId,
 		},
 	},
@@ -497,11 +497,13 @@ impl<'a> Run<'a> {
 			Note::Done(call, outcome, machine) => {
 				self.calls[node].remove(&call);
 				self.clients.done(now, call, &outcome, machine)?;
-				if outcome == mosaik_proto::groups::replica::Outcome::Left
-					&& self.leaving.remove(&node)
-				{
+				if outcome == Outcome::Left && self.leaving.remove(&node) {
 					self.say(format_args!("{node} has left"));
 					self.crash(node, true);
+				}
+				if matches!(outcome, Outcome::CannotLeave(_)) {
+					self.say(format_args!("{node} cannot leave"));
+					self.leaving.remove(&node);
 				}
 			}
 			Note::Event(event) => {

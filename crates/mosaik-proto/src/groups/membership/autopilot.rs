@@ -27,7 +27,8 @@ pub const STABLE_VOTERS: usize = 3;
 pub struct Policy {
 	/// The most voters. Default: 5.
 	pub max_voters: usize,
-	/// The fewest voters that removals leave. Default: 1.
+	/// The fewest voters that are left by removals of those who do not want to go.
+	/// Default: 1.
 	pub min_voters: usize,
 	/// After what silence a member counts as dead. Default: 10,000.
 	pub dead_after: Ticks,
@@ -68,6 +69,19 @@ pub struct Facts {
 #[derive(Clone, Debug, Default)]
 pub struct Autopilot {
 	learners: BTreeMap<MemberId, Round>,
+	/// The change that waits for signs of life.
+	asked: Option<ConfigChange>,
+}
+
+/// What a leader should do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advice {
+	/// Ask all members for a sign of life, and look again when they answer.
+	Ask,
+	/// Wait for more of their answers.
+	Wait,
+	/// Propose this.
+	Propose(ConfigChange),
 }
 
 /// How quickly a learner catches up.
@@ -88,7 +102,7 @@ impl Autopilot {
 		status: &Status,
 		policy: &Policy,
 		facts: &Facts,
-	) -> Option<ConfigChange> {
+	) -> Option<Advice> {
 		self.observe(now, status, policy);
 		if !status.own_commit || status.config_index > status.commit {
 			return None;
@@ -99,11 +113,15 @@ impl Autopilot {
 			policy,
 			facts,
 		};
-		view.removal().or_else(|| self.promotion(&view))
+		let change = view.removal().or_else(|| self.promotion(&view));
+		change.map(|change| self.confirm(status, change))
 	}
 
-	/// Whether this member, which leads and wants to leave, can go now.
-	pub fn can_leave(now: Ticks, status: &Status, policy: &Policy) -> bool {
+	/// How this member, which leads and wants to leave, can go now.
+	pub fn leave(&mut self, now: Ticks, status: &Status, policy: &Policy) -> Option<Advice> {
+		if !status.own_commit || status.config_index > status.commit {
+			return None;
+		}
 		let facts = Facts::default();
 		let view = View {
 			now,
@@ -111,19 +129,63 @@ impl Autopilot {
 			policy,
 			facts: &facts,
 		};
-		view.has_quorum_without(status.id)
+		let change = if status.config.voters.len() > 1 {
+			let can_leave = view.has_quorum_without(status.id);
+			can_leave.then_some(ConfigChange::Remove(status.id))?
+		} else {
+			// Somebody gets a seat first, also where there is but one.
+			ConfigChange::Promote(self.candidates(&view).next()?)
+		};
+		Some(self.confirm(status, change))
 	}
 
-	/// The learner that should get a seat first, whether or not there is one.
-	pub fn standby(&self, now: Ticks, status: &Status, policy: &Policy) -> Option<MemberId> {
-		let facts = Facts::default();
-		let view = View {
-			now,
-			status,
-			policy,
-			facts: &facts,
+	/// Whether answers of members may allow what is waited for.
+	pub const fn is_waiting(&self) -> bool {
+		self.asked.is_some()
+	}
+
+	/// There is nothing to do.
+	pub fn forget(&mut self) {
+		self.asked = None;
+	}
+
+	/// Whether those who have to commit a change have given a sign of life since it
+	/// was thought of. A configuration counts from the moment it is in the log: if
+	/// one of two has just died, a change that needs both can neither be committed
+	/// nor taken back.
+	fn confirm(&mut self, status: &Status, change: ConfigChange) -> Advice {
+		let voters = &status.config.voters;
+		let is_fresh = |member: &MemberId| {
+			let mut progress = status.progress.iter();
+			*member == status.id || progress.any(|(id, progress)| id == member && progress.fresh)
 		};
-		self.candidates(&view).next()
+		let (count, fresh) = match &change {
+			ConfigChange::Promote(member) if !is_fresh(member) => (voters.len() + 1, 0),
+			ConfigChange::Promote(_) => {
+				let fresh = voters.iter().filter(|voter| is_fresh(voter)).count();
+				(voters.len() + 1, fresh + 1)
+			}
+			ConfigChange::Remove(member) if voters.contains(member) => {
+				let others = voters.iter().filter(|voter| *voter != member);
+				(
+					voters.len() - 1,
+					others.filter(|voter| is_fresh(voter)).count(),
+				)
+			}
+			// Others make no difference to what can be committed.
+			_ => return Advice::Propose(change),
+		};
+		let leaving = ConfigChange::Remove(status.id);
+		let decides_alone = quorum::majority(count) == 1 && change != leaving;
+		if !decides_alone && self.asked.as_ref() != Some(&change) {
+			self.asked = Some(change);
+			return Advice::Ask;
+		}
+		if fresh < quorum::majority(count) {
+			return Advice::Wait;
+		}
+		self.asked = None;
+		Advice::Propose(change)
 	}
 
 	fn observe(&mut self, now: Ticks, status: &Status, policy: &Policy) {
@@ -161,9 +223,12 @@ impl Autopilot {
 			let since = self.learners.get(id).map_or(view.now, |round| round.since);
 			!is_early || view.now.saturating_sub(since) >= view.policy.stabilization
 		};
-		self.candidates(view)
-			.find(has_stayed)
-			.map(ConfigChange::Promote)
+		let was_asked = |id: &MemberId| self.asked == Some(ConfigChange::Promote(*id));
+		let mut candidates = self.candidates(view).filter(has_stayed);
+		let first = candidates.next()?;
+		// Who was asked stays the one, whoever is ahead meanwhile.
+		let asked = candidates.find(was_asked).filter(|_| !was_asked(&first));
+		Some(ConfigChange::Promote(asked.unwrap_or(first)))
 	}
 
 	/// The learners that could be promoted, best first: by preference, then by how
@@ -257,7 +322,12 @@ impl View<'_> {
 
 	fn can_remove(&self, voter: MemberId) -> bool {
 		let left = self.status.config.voters.len() - 1;
-		left >= self.policy.min_voters.max(1) && self.has_quorum_without(voter)
+		let fewest = if self.facts.leaving.contains(&voter) {
+			1
+		} else {
+			self.policy.min_voters.max(1)
+		};
+		left >= fewest && self.has_quorum_without(voter)
 	}
 
 	/// Whether those who vote besides `voter` have a majority that answers.

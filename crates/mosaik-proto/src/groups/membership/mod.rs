@@ -7,4 +7,4 @@
 pub mod autopilot;
 pub mod seats;
 
-pub use autopilot::{Autopilot, Facts};
+pub use autopilot::{Advice, Autopilot, Facts};

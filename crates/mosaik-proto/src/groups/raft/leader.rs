@@ -94,6 +94,15 @@ impl Leader {
 		self.idle_beats = 0;
 	}
 
+	/// Wants to hear everybody, now.
+	pub(super) fn ask(&mut self, now: Ticks) {
+		self.idle_beats = 0;
+		self.beat_at = now;
+		self.progress
+			.values_mut()
+			.for_each(|progress| progress.fresh = false);
+	}
+
 	pub(super) fn next_wakeup(&self) -> Ticks {
 		let transfer = self.transfer.map_or(Ticks::MAX, |(_, until)| until);
 		self.beat_at.min(self.quorum_at).min(transfer)
@@ -117,6 +126,7 @@ impl Leader {
 			let progress = MemberProgress {
 				matched: progress.matched,
 				last_ack: progress.last_ack,
+				fresh: progress.fresh,
 				snapshot: matches!(progress.mode, Mode::Snapshot { .. }),
 			};
 			(id, progress)

@@ -234,6 +234,16 @@ impl Raft {
 		}
 	}
 
+	/// Asks all members for a sign of life: from now on
+	/// [`MemberProgress::fresh`](super::engine::MemberProgress) says who gave one.
+	pub fn ask_all(&mut self) {
+		self.wake();
+		if let Role::Leader(leader) = &mut self.role {
+			leader.ask(self.now);
+		}
+		self.beat_if_due();
+	}
+
 	/// Whether the group sleeps.
 	pub const fn is_quiesced(&self) -> bool {
 		self.quiesced

@@ -29,6 +29,7 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
+		member.reads.forget(peer);
 		let of_ours = |info: &Info| {
 			let formation = info.formation()?;
 			(formation.formation == member.identity.formation).then_some(formation.member)
@@ -156,6 +157,7 @@ impl Replica {
 		if is_ours && is_sender {
 			// What makes no sense has no effect.
 			let _ = member.raft.step(frame.from, frame.msg);
+			member.has_duties |= member.autopilot.is_waiting();
 		}
 	}
 

@@ -101,7 +101,8 @@ pub enum Input {
 		/// To which.
 		into: FormationId,
 	},
-	/// The user leaves.
+	/// The user leaves: done as soon as the others can go on without this node, or
+	/// refused after [`leave_patience`](super::ReplicaSettings::leave_patience).
 	Leave {
 		/// The request.
 		call: CallId,
@@ -248,6 +249,21 @@ pub enum Outcome {
 	Unknown,
 	/// This node has left.
 	Left,
+	/// This node cannot leave, for so long already that its user should know. It is
+	/// a member as before; a leader that was asked may still remove it, and then it
+	/// joins again.
+	CannotLeave(Obstacle),
+}
+
+/// What keeps a member from leaving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+	/// No leader is known that could remove it.
+	NoLeader,
+	/// Without it no majority of the voters answers.
+	NoQuorum,
+	/// It is the only voter, and nobody who could take its place has caught up.
+	LastVoter,
 }
 
 /// What the user should know.

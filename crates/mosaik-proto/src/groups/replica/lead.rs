@@ -2,15 +2,17 @@
 //! how a member leaves.
 
 use {
-	super::{Message, Outcome, Output, Phase, Replica, io::CallId},
+	super::{
+		Message, Outcome, Output, Phase, Replica,
+		io::{CallId, Obstacle},
+	},
 	crate::{
 		PeerId,
 		groups::{
-			config::ConfigChange,
 			engine::{Engine, Status},
 			entry::FormationEntry,
 			formation::merge::{Scene, Step},
-			membership::{Autopilot, Facts, seats},
+			membership::{Advice, Facts, seats},
 			types::{FormationId, MemberId},
 		},
 	},
@@ -95,36 +97,25 @@ impl Replica {
 		let Phase::Member(member) = &mut self.phase else {
 			return false;
 		};
-		let change = member.autopilot.decide(now, &status, policy, &facts);
-		let change = match change {
-			None if is_leaving => return self.leave_as_leader(&status),
-			None => return false,
-			Some(change) => change,
+		let advice = match member.autopilot.decide(now, &status, policy, &facts) {
+			None if is_leaving && is_last(&status) => {
+				return member.raft.propose_formation(FormationEntry::Close).is_ok();
+			}
+			None if is_leaving => member.autopilot.leave(now, &status, policy),
+			advice => advice,
 		};
-		member.raft.propose_config(change).is_ok()
-	}
-
-	/// Hands the formation to others and goes; or closes it, if there are none.
-	fn leave_as_leader(&mut self, status: &Status) -> bool {
-		let (now, policy) = (self.now, &self.settings.policy);
-		let Phase::Member(member) = &mut self.phase else {
-			return false;
-		};
-		let config = &status.config;
-		if !status.own_commit || status.config_index > status.commit {
-			return false;
+		match advice {
+			Some(Advice::Propose(change)) => member.raft.propose_config(change).is_ok(),
+			Some(Advice::Ask) => {
+				member.raft.ask_all();
+				false
+			}
+			Some(Advice::Wait) => false,
+			None => {
+				member.autopilot.forget();
+				false
+			}
 		}
-		if config.voters.len() > 1 {
-			let can_leave = Autopilot::can_leave(now, status, policy);
-			let change = ConfigChange::Remove(status.id);
-			return can_leave && member.raft.propose_config(change).is_ok();
-		}
-		let mut others = config.members.iter().filter(|(id, _)| **id != status.id);
-		if others.any(|(_, info)| info.preference.may_vote()) {
-			// It gets a seat first: that of a second voter is free.
-			return false;
-		}
-		member.raft.propose_formation(FormationEntry::Close).is_ok()
 	}
 
 	fn merge(&mut self) -> bool {
@@ -246,6 +237,9 @@ impl Replica {
 	// Leaving.
 
 	pub(super) fn on_leave(&mut self, call: CallId) {
+		if self.leaving.is_empty() {
+			self.leave_by = self.now.saturating_add(self.settings.leave_patience);
+		}
 		self.leaving.push(call);
 		// Nobody stays promised to a founder that goes.
 		self.give_up_gathering();
@@ -264,6 +258,29 @@ impl Replica {
 				let outcome = Outcome::Left;
 				self.out.push_back(Output::Done { call, outcome });
 			}
+		}
+	}
+
+	/// Gives up leaving, if that is not possible for too long.
+	pub(super) fn watch_leave(&mut self) {
+		if self.leaving.is_empty() || self.now < self.leave_by {
+			return;
+		}
+		let obstacle = match &self.phase {
+			Phase::Member(member) if member.raft.leader().is_some() => {
+				let status = member.raft.status();
+				let voters = &status.config.voters;
+				if voters.len() == 1 && voters.contains(&status.id) {
+					Obstacle::LastVoter
+				} else {
+					Obstacle::NoQuorum
+				}
+			}
+			_ => Obstacle::NoLeader,
+		};
+		for call in std::mem::take(&mut self.leaving) {
+			let outcome = Outcome::CannotLeave(obstacle);
+			self.out.push_back(Output::Done { call, outcome });
 		}
 	}
 
@@ -307,4 +324,12 @@ impl Replica {
 			member.has_duties = true;
 		}
 	}
+}
+
+/// Whether nobody could lead in place of this member, and nothing is under way: then
+/// it closes the formation when it leaves.
+fn is_last(status: &Status) -> bool {
+	let is_settled = status.own_commit && status.config_index <= status.commit;
+	let mut others = status.config.members.iter();
+	is_settled && !others.any(|(id, info)| *id != status.id && info.preference.may_vote())
 }

@@ -178,7 +178,8 @@ impl Replica {
 		let config = &member.raft.log_state().config;
 		let has_seats = !seats::is_settled(config, member.max_voters);
 		let is_busy = !self.leaving.is_empty()
-			|| member.raft.leads() && (has_seats || member.merge.is_active());
+			|| member.raft.leads()
+				&& (has_seats || member.merge.is_active() || member.autopilot.is_waiting());
 		[
 			member.raft.next_wakeup(),
 			member.requests.deadline(timeout),

@@ -42,7 +42,7 @@ mod serve;
 mod settings;
 
 pub use {
-	io::{CallId, Event, Identity, Input, Outcome, Output, Stored, Write, WriteKind},
+	io::{CallId, Event, Identity, Input, Obstacle, Outcome, Output, Stored, Write, WriteKind},
 	message::Message,
 	settings::ReplicaSettings,
 };
@@ -87,7 +87,10 @@ pub struct Replica {
 	ended: Vec<(FormationId, Option<FormationId>)>,
 	/// The user wants to leave.
 	leaving: Vec<CallId>,
-	/// Numbers reads over all memberships, so that no answer is taken for another.
+	/// Until when that is tried.
+	leave_by: Ticks,
+	/// Numbers reads over all memberships, and from an arbitrary number on in each
+	/// process, so that no answer is taken for another.
 	last_read: u64,
 	/// What the bonds were told last, and when.
 	told: Option<(Info, Ticks)>,
@@ -153,6 +156,7 @@ impl Replica {
 		}
 		let mut rng = Xoshiro256PlusPlus::from_seed(seed);
 		let now = ticks(now);
+		let last_read = u64::from(rng.random::<u32>()) << 31;
 		let mut replica = Self {
 			me,
 			nonce: Nonce(rng.random()),
@@ -164,7 +168,8 @@ impl Replica {
 			bonds: Bonds::default(),
 			ended: Vec::new(),
 			leaving: Vec::new(),
-			last_read: 0,
+			leave_by: 0,
+			last_read,
 			told: None,
 			writes: Writes::default(),
 			out: VecDeque::new(),
@@ -379,6 +384,7 @@ impl Replica {
 			}
 			Phase::Beginning(_) | Phase::Left => {}
 		}
+		self.watch_leave();
 		self.tell_bonds();
 	}
 
@@ -442,6 +448,8 @@ impl Core for Replica {
 			Phase::Member(member) => self.member_deadline(member),
 			Phase::Beginning(_) | Phase::Left => None,
 		};
+		let leave_by = (!self.leaving.is_empty()).then_some(self.leave_by);
+		let deadline = deadline.into_iter().chain(leave_by).min();
 		deadline.map(|ticks| Instant(ticks.saturating_mul(1000)))
 	}
 }

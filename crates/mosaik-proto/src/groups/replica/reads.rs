@@ -77,6 +77,13 @@ impl Reads {
 		token
 	}
 
+	/// The session with a node is gone: nobody waits for what was asked in it, and
+	/// in the next one the same number may be another read.
+	pub(super) fn forget(&mut self, peer: PeerId) {
+		self.asked
+			.retain(|_, asker| !matches!(asker, Asker::Other(other, _) if *other == peer));
+	}
+
 	/// Whom the engine's answer is for.
 	pub(super) fn take(&mut self, token: ReadToken) -> Option<Asker> {
 		self.asked.remove(&token)

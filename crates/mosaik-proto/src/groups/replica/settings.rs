@@ -26,6 +26,9 @@ pub struct ReplicaSettings {
 	/// After how long without an answer commands and reads are sent again.
 	/// Default: 1,000.
 	pub forward_timeout: Ticks,
+	/// How long a member that cannot leave tries to. Longer than it takes to remove
+	/// who is dead. Default: 15,000.
+	pub leave_patience: Ticks,
 	/// The most commands of this node that wait to be committed. Default: 4,096.
 	pub max_pending: usize,
 	/// The most bytes of them. Default: 8 MiB.
@@ -44,6 +47,7 @@ impl Default for ReplicaSettings {
 			bootstrap_delay: 1_000,
 			quorum_lost_after: 30_000,
 			forward_timeout: 1_000,
+			leave_patience: 15_000,
 			max_pending: 4_096,
 			max_pending_bytes: 8 << 20,
 			max_reads: 4_096,

@@ -1,6 +1,9 @@
 //! Going on purpose (2.6).
 
-use super::{script::*, *};
+use {
+	super::{script::*, *},
+	crate::groups::{formation::Bootstrap, replica::Obstacle},
+};
 
 #[test]
 fn a_member_that_leaves_is_removed_and_the_others_go_on() {
@@ -153,10 +156,90 @@ fn a_member_that_is_alone_on_its_side_cannot_leave_and_does_not_claim_to_have() 
 	let others = world.others(&[node]);
 	world.split(&[node], &others);
 	let call = world.call(node, |call| Input::Leave { call });
-	world.run(20_000);
+	world.run(10_000);
 	assert!(!world.is_done(node, call));
+	world.run(10_000);
+	let refused = Outcome::CannotLeave(Obstacle::NoLeader);
+	assert_eq!(world.outcome(node, call), refused);
+	assert!(world.identity(node).is_some(), "it is still a member");
 	world.join_up(&[node], &others);
-	assert_eq!(world.outcome(node, call), Outcome::Left);
+	world.wait("it is back", |world| world.is_online(node));
+	assert_eq!(world.leave(node), Outcome::Left);
+}
+
+#[test]
+fn the_only_one_that_may_vote_gives_its_seat_to_who_waits_for_it() {
+	let mut world = World::new();
+	let single = || {
+		let mut settings = ReplicaSettings::default();
+		settings.policy.max_voters = 1;
+		settings
+	};
+	for node in 0..3 {
+		world.start(node, single());
+	}
+	world.wait("all are online", |world| {
+		(0..3).all(|node| world.is_online(node))
+	});
+	world.wait("one leads", |world| world.leader().is_some());
+	let leader = world.leader().unwrap();
+	assert_eq!(world.voters(leader), 1);
+	assert_eq!(world.execute(leader, "a"), Outcome::Committed(Some(1)));
+	assert_eq!(world.leave(leader), Outcome::Left);
+	world.kill(leader);
+	world.wait("another one leads", |world| world.leader().is_some());
+	let next = world.leader().unwrap();
+	assert_eq!(world.execute(next, "b"), Outcome::Committed(Some(2)));
+	assert_eq!(world.applied(next), ["a", "b"]);
+	assert_eq!(world.voters(next), 1);
+}
+
+#[test]
+fn the_fewest_voters_keep_nobody_who_wants_to_go() {
+	let mut world = World::new();
+	let three = std::num::NonZeroUsize::new(3).unwrap();
+	for node in 0..3 {
+		let bootstrap = Bootstrap::Expect(three);
+		world.start(
+			node,
+			ReplicaSettings {
+				bootstrap,
+				..ReplicaSettings::default()
+			},
+		);
+	}
+	world.wait("all are online", World::all_online_of_three);
+	let leader = world.leader().unwrap();
+	for node in world.others(&[leader]) {
+		assert_eq!(world.leave(node), Outcome::Left);
+		world.kill(node);
+	}
+	assert_eq!(world.voters(leader), 1);
+	assert_eq!(world.leave(leader), Outcome::Left);
+}
+
+#[test]
+fn one_that_the_rest_cannot_do_without_is_told_so_and_stays() {
+	let mut world = World::new();
+	let three = || {
+		let mut settings = ReplicaSettings::default();
+		settings.policy.min_voters = 3;
+		settings
+	};
+	for node in 0..3 {
+		world.start(node, three());
+	}
+	world.wait("all are online", World::all_online_of_three);
+	let leader = world.leader().unwrap();
+	let others = world.others(&[leader]);
+	world.kill(others[0]);
+	for node in [others[1], leader] {
+		let call = world.call(node, |call| Input::Leave { call });
+		world.run(20_000);
+		let refused = Outcome::CannotLeave(Obstacle::NoQuorum);
+		assert_eq!(world.outcome(node, call), refused);
+	}
+	assert_eq!(world.execute(leader, "a"), Outcome::Committed(Some(1)));
 }
 
 #[test]

@@ -163,3 +163,34 @@ fn a_durable_member_that_restarts_where_nobody_is_waits_for_the_others() {
 	world.wait("both are back", World::is_one);
 	assert_eq!(world.formations(), formations);
 }
+
+#[test]
+fn what_was_read_before_a_restart_is_not_answered_after_it() {
+	use crate::groups::message::Msg;
+	let mut world = World::new();
+	for node in 0..2 {
+		world.start_with(node, ReplicaSettings::default(), Stored::Empty, true);
+	}
+	world.wait("both are online", |world| {
+		(0..2).all(|node| world.is_online(node))
+	});
+	let leader = world.leader().unwrap();
+	let follower = 1 - leader;
+	world.lose(move |_, to, message| {
+		let is_reply = |msg: &Msg| matches!(msg, Msg::BeatReply(_) | Msg::AppendReply(_));
+		to == leader && matches!(message, Message::Engine(frame) if is_reply(&frame.msg))
+	});
+	let call = world.call(follower, |call| Input::Read { call });
+	assert!(
+		!world.is_done(follower, call),
+		"the leader does not hear that it leads"
+	);
+	let disk = world.kill(follower);
+	world.lose(|_, _, message| matches!(message, Message::ReadIndex { .. }));
+	world.start_with(follower, ReplicaSettings::default(), disk, true);
+	assert_eq!(world.execute(leader, "a"), Outcome::Committed(Some(1)));
+	world.run(2_000);
+	// It would be taken for the answer to a read with the same number.
+	assert_eq!(world.lose_nothing().len(), 0);
+	assert!(matches!(world.read(follower), Outcome::Readable { .. }));
+}
