@@ -69,7 +69,7 @@ mod seeded {
 		ReadWithoutOwnTerm,
 		/// A strong read is confirmed by an acknowledgment older than itself.
 		ReadStaleRound,
-		/// Entries are accepted from who does not lead the term, or of a term that is over.
+		/// Entries are accepted from the leader of a term that is over.
 		AppendFromNonLeader,
 		/// An append replaces all that follows it, whether or not it differs and what of
 		/// it is committed.
@@ -88,8 +88,10 @@ mod seeded {
 		VoteForStaleLog,
 		/// Entries are appended without a look at what they follow.
 		NoPrevCheck,
-		/// A follower commits what it was told, whether or not its log agrees.
+		/// A follower commits what an append says, beyond the entries that came with it.
 		CommitUnmatched,
+		/// A heartbeat tells a member of commits beyond what it is known to have.
+		BeatUnmatched,
 		/// A command that was sent twice is applied twice.
 		NoDedup,
 		/// A member that restarts without its storage keeps its identity.

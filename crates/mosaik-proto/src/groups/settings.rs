@@ -26,9 +26,10 @@ pub struct Settings {
 	pub max_inflight: usize,
 	/// The most unacknowledged bytes per member. Default: 4 MiB.
 	pub max_inflight_bytes: usize,
-	/// The most bytes that are appended and not committed; proposals beyond are
-	/// `Overloaded`. Default: 64 MiB.
-	pub max_uncommitted_bytes: usize,
+	/// The most bytes that are appended and not applied: a leader's proposals beyond
+	/// are `Overloaded`, and a follower that has so much to apply takes nothing new.
+	/// Default: 64 MiB.
+	pub max_unapplied_bytes: usize,
 	/// The most strong reads that wait; further ones are `Overloaded`.
 	/// Default: 4,096.
 	pub max_reads: usize,
@@ -45,7 +46,7 @@ impl Default for Settings {
 			max_append_bytes: 1 << 20,
 			max_inflight: 64,
 			max_inflight_bytes: 4 << 20,
-			max_uncommitted_bytes: 64 << 20,
+			max_unapplied_bytes: 64 << 20,
 			max_reads: 4_096,
 		}
 	}

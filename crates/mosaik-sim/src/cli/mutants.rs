@@ -1,6 +1,7 @@
 //! `mosaik-sim mutants`: each seeded bug must be found.
 
 use {
+	super::directed,
 	clap::Args,
 	mosaik_proto::groups::mutants::{Mutant, activate},
 	mosaik_sim::{
@@ -57,6 +58,16 @@ pub(crate) fn main(arguments: &Arguments) -> ExitCode {
 				escaped += 1;
 				println!("{name:<24} {:>6} {:>9}  NOT FOUND", "-", "-");
 			}
+			continue;
+		}
+		if mutant == Mutant::CommitUnmatched {
+			let found = directed::commits_beyond_the_entries();
+			activate(None);
+			// And nothing is found where there is no bug.
+			let found = found.filter(|_| directed::commits_beyond_the_entries().is_none());
+			escaped += usize::from(found.is_none());
+			let found = found.unwrap_or_else(|| "NOT FOUND".into());
+			println!("{name:<24} {:>6} {:>9}  {found} (one message)", "-", "-");
 			continue;
 		}
 		let mut total = 0;

@@ -137,6 +137,7 @@ impl Scenario {
 			quiesce_after: [0, 3, 3][rng.random_range(0..3)],
 			max_append_bytes: [200, 1_000, 1 << 20][rng.random_range(0..3)],
 			max_inflight: [2, 8, 64][rng.random_range(0..3)],
+			max_unapplied_bytes: [2_000, 20_000, 64 << 20][rng.random_range(0..3)],
 			..Settings::default()
 		};
 		let weather = Weather {

@@ -541,7 +541,10 @@ impl<'a> Run<'a> {
 						return Err(format!("{node} lost what {identity:?} had: {error:?}"));
 					}
 					Event::Poisoned(poison) => return Err(format!("{node} is halted: {poison}")),
-					Event::Online(_) | Event::Leader { .. } | Event::Closed { .. } => {}
+					Event::Online(_)
+					| Event::Leader { .. }
+					| Event::Closed { .. }
+					| Event::FounderLost { .. } => {}
 				}
 			}
 			Note::Reset => {}

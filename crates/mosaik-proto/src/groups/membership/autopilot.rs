@@ -9,11 +9,14 @@
 
 use {
 	super::seats,
-	crate::groups::{
-		config::{Config, ConfigChange},
-		engine::Status,
-		raft::quorum,
-		types::{LogIndex, MemberId, Ticks},
+	crate::{
+		PeerId,
+		groups::{
+			config::ConfigChange,
+			engine::{MemberProgress, Status},
+			raft::quorum,
+			types::{LogIndex, MemberId, Ticks},
+		},
 	},
 	std::collections::{BTreeMap, BTreeSet},
 };
@@ -107,12 +110,7 @@ impl Autopilot {
 		if !status.own_commit || status.config_index > status.commit {
 			return None;
 		}
-		let view = View {
-			now,
-			status,
-			policy,
-			facts,
-		};
+		let view = View::new(now, status, policy, facts);
 		let change = view.removal().or_else(|| self.promotion(&view));
 		change.map(|change| self.confirm(status, change))
 	}
@@ -123,12 +121,7 @@ impl Autopilot {
 			return None;
 		}
 		let facts = Facts::default();
-		let view = View {
-			now,
-			status,
-			policy,
-			facts: &facts,
-		};
+		let view = View::new(now, status, policy, &facts);
 		let change = if status.config.voters.len() > 1 {
 			let can_leave = view.has_quorum_without(status.id);
 			can_leave.then_some(ConfigChange::Remove(status.id))?
@@ -156,8 +149,7 @@ impl Autopilot {
 	fn confirm(&mut self, status: &Status, change: ConfigChange) -> Advice {
 		let voters = &status.config.voters;
 		let is_fresh = |member: &MemberId| {
-			let mut progress = status.progress.iter();
-			*member == status.id || progress.any(|(id, progress)| id == member && progress.fresh)
+			*member == status.id || progress(status, *member).is_some_and(|progress| progress.fresh)
 		};
 		let (count, fresh) = match &change {
 			ConfigChange::Promote(member) if !is_fresh(member) => (voters.len() + 1, 0),
@@ -263,17 +255,35 @@ struct View<'a> {
 	status: &'a Status,
 	policy: &'a Policy,
 	facts: &'a Facts,
+	/// The latest member on each node.
+	latest: BTreeMap<PeerId, MemberId>,
 }
 
-impl View<'_> {
+/// What is known of a member besides this one, which leads.
+fn progress(status: &Status, member: MemberId) -> Option<&MemberProgress> {
+	// In the order of their ids.
+	let at = status.progress.binary_search_by_key(&member, |(id, _)| *id);
+	at.ok().map(|at| &status.progress[at].1)
+}
+
+impl<'a> View<'a> {
+	fn new(now: Ticks, status: &'a Status, policy: &'a Policy, facts: &'a Facts) -> Self {
+		let members = status.config.members.iter();
+		Self {
+			now,
+			status,
+			policy,
+			facts,
+			latest: members.map(|(id, info)| (info.peer, *id)).collect(),
+		}
+	}
+
 	fn silence(&self, member: MemberId) -> Ticks {
 		// Nobody is asked anything while the group sleeps.
 		if member == self.status.id || self.status.quiesced {
 			return 0;
 		}
-		let mut progress = self.status.progress.iter();
-		let found = progress.find(|(id, _)| *id == member);
-		found.map_or(Ticks::MAX, |(_, progress)| {
+		progress(self.status, member).map_or(Ticks::MAX, |progress| {
 			self.now.saturating_sub(progress.last_ack)
 		})
 	}
@@ -298,14 +308,8 @@ impl View<'_> {
 
 	/// Whether its node came back as a later member.
 	fn is_replaced(&self, member: MemberId) -> bool {
-		let config: &Config = &self.status.config;
-		let Some(info) = config.members.get(&member) else {
-			return false;
-		};
-		config
-			.members
-			.iter()
-			.any(|(id, other)| *id > member && other.peer == info.peer)
+		let info = self.status.config.members.get(&member);
+		info.is_some_and(|info| self.latest.get(&info.peer) != Some(&member))
 	}
 
 	/// The member to remove: learners without conditions, voters one by one as the

@@ -248,12 +248,12 @@ impl Raft {
 	/// Begins to lead: the first entry of the term commits all before it.
 	fn lead(&mut self) {
 		let members = self.log.state().config.members.keys().copied();
-		let uncommitted = self.log.range(self.commit + 1..=self.log.last().index);
+		let uncommitted = self.log.bytes(self.commit + 1..=self.log.last().index);
 		let leader = Leader::new(
 			self.id,
 			members,
 			self.log.last().index + 1,
-			uncommitted.map(super::Entry::size).sum(),
+			uncommitted,
 			self.now,
 			&self.settings,
 		);

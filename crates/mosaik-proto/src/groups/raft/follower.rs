@@ -17,12 +17,11 @@ impl Raft {
 	/// Follows who says that it leads in `term`; `false` if that term is over.
 	fn accept_leader(&mut self, from: MemberId, term: Term) -> Result<bool, StepError> {
 		if term < self.term {
-			return Ok(false);
+			return Ok(mutant!(AppendFromNonLeader));
 		}
 		let other = self.leader.filter(|leader| *leader != from);
 		if term == self.term
 			&& let Some(first) = other
-			&& !mutant!(AppendFromNonLeader)
 		{
 			let second = from;
 			return Err(self.poison(Poison::TwoLeaders {
@@ -72,7 +71,11 @@ impl Raft {
 		Ok(())
 	}
 
-	fn take_entries(&mut self, from: MemberId, append: Append) -> Result<AppendOutcome, StepError> {
+	fn take_entries(
+		&mut self,
+		from: MemberId,
+		mut append: Append,
+	) -> Result<AppendOutcome, StepError> {
 		let prev = append.prev;
 		let sent = append.entries.iter().map(|entry| entry.pos);
 		let contradicts = |pos: &LogPos| {
@@ -95,6 +98,10 @@ impl Raft {
 				prev: prev.index,
 				hint: self.log.last_before(prev.index, prev.term),
 			});
+		}
+		if self.unapplied_bytes > self.settings.max_unapplied_bytes {
+			// The machine is too slow: what is new is sent again later.
+			append.entries.clear();
 		}
 		let matched = prev.index + append.entries.len() as LogIndex;
 		self.take_new(append.entries);
@@ -218,6 +225,7 @@ impl Raft {
 		self.handed = self.handed.max(pos.index);
 		self.applied = self.applied.max(pos.index);
 		self.commit_up_to(pos.index);
+		self.unapplied_bytes = 0;
 		if let Some(leader) = self.leader {
 			let reply = AppendReply {
 				term: self.term,

@@ -238,7 +238,11 @@ impl Raft {
 		progress.sent_round = round;
 		let beat = Beat {
 			term,
-			commit: commit.min(progress.matched),
+			commit: if mutant!(BeatUnmatched) {
+				commit
+			} else {
+				commit.min(progress.matched)
+			},
 			round,
 			quiesce,
 		};
@@ -354,10 +358,9 @@ impl Raft {
 		if index <= self.commit || !is_own {
 			return;
 		}
-		let newly = self.commit + 1..=index;
-		let bytes: usize = self.log.range(newly).map(super::Entry::size).sum();
+		let before = self.unapplied_bytes;
 		self.commit_up_to(index);
-		self.after_commit(bytes);
+		self.after_commit(self.unapplied_bytes - before);
 	}
 
 	fn after_commit(&mut self, bytes: usize) {

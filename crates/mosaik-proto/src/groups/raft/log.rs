@@ -101,6 +101,11 @@ impl Log {
 		self.term_at(pos.index) == Some(pos.term)
 	}
 
+	/// The bytes of these entries.
+	pub(super) fn bytes(&self, range: RangeInclusive<LogIndex>) -> usize {
+		self.range(range).map(Entry::size).sum()
+	}
+
 	pub(super) fn range(
 		&self,
 		range: RangeInclusive<LogIndex>,

@@ -76,6 +76,8 @@ pub struct Raft {
 	handed: LogIndex,
 	/// What it has applied.
 	applied: LogIndex,
+	/// The bytes of what is committed and not applied.
+	unapplied_bytes: usize,
 
 	role: Role,
 	leader: Option<MemberId>,
@@ -160,6 +162,7 @@ impl Raft {
 			commit: begin,
 			handed: begin,
 			applied: begin,
+			unapplied_bytes: 0,
 			role: Role::Follower,
 			leader: None,
 			heard_at: None,
@@ -327,6 +330,8 @@ impl Raft {
 		if index <= self.commit {
 			return;
 		}
+		let newly = self.commit + 1..=index;
+		self.unapplied_bytes += self.log.bytes(newly);
 		self.commit = index;
 		self.look_for_removal();
 	}
@@ -516,7 +521,12 @@ impl Engine for Raft {
 	}
 
 	fn on_applied(&mut self, index: LogIndex) {
-		self.applied = self.applied.max(index.min(self.handed));
+		let index = index.min(self.handed);
+		if index > self.applied {
+			let newly = self.applied + 1..=index;
+			self.unapplied_bytes = self.unapplied_bytes.saturating_sub(self.log.bytes(newly));
+			self.applied = index;
+		}
 	}
 
 	fn on_snapshot(&mut self, result: SnapshotResult) {

@@ -67,8 +67,9 @@ impl Raft {
 		let Role::Leader(leader) = &self.role else {
 			return Ok(());
 		};
-		let is_full = leader.uncommitted_bytes > 0
-			&& leader.uncommitted_bytes + bytes > self.settings.max_uncommitted_bytes;
+		// A machine that is slow must not make the log grow either.
+		let waiting = leader.uncommitted_bytes + self.unapplied_bytes;
+		let is_full = waiting > 0 && waiting + bytes > self.settings.max_unapplied_bytes;
 		if is_full {
 			Err(Rejected::Overloaded)
 		} else {

@@ -302,6 +302,16 @@ pub enum Event {
 		/// Those voters that can be reached, this node included.
 		reachable: Vec<MemberId>,
 	},
+	/// This node pledged to take part in a founding, and its founder neither founds
+	/// nor gives the pledge back, for as long as it takes to call a quorum lost. The
+	/// node keeps its promise and waits on: others may have founded. If the founder
+	/// never comes back, start the node again with empty storage.
+	FounderLost {
+		/// What was to be founded.
+		formation: FormationId,
+		/// By whom.
+		founder: PeerId,
+	},
 	/// There is a quorum again.
 	QuorumRestored {
 		/// The formation.

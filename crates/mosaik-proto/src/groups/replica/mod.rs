@@ -81,6 +81,8 @@ pub struct Replica {
 	now: Ticks,
 	nonce: Nonce,
 	pledged: Pledged,
+	/// Since when this node waits for the founder that it pledged to.
+	pledged_at: Option<Ticks>,
 	phase: Phase,
 	bonds: Bonds,
 	/// Formations that ended, the greatest ids first.
@@ -165,6 +167,7 @@ impl Replica {
 			rng,
 			now,
 			pledged: Pledged::default(),
+			pledged_at: None,
 			bonds: Bonds::default(),
 			ended: Vec::new(),
 			leaving: Vec::new(),
@@ -179,6 +182,7 @@ impl Replica {
 			Stored::Pledged { nonce, pledge } => {
 				replica.nonce = nonce;
 				replica.pledged = Pledged(Some(pledge));
+				replica.pledged_at = (pledge.founder != me).then_some(now);
 				replica.seek();
 			}
 			// Its commands could no longer be told from those of an earlier life.
@@ -343,6 +347,7 @@ impl Replica {
 		}
 		self.nonce = Nonce(self.rng.random());
 		self.pledged = Pledged::default();
+		self.pledged_at = None;
 		self.write(WriteKind::Wipe, Waiting::Nothing);
 		self.out.push_back(Output::Reset { of });
 		let leaving = std::mem::take(&mut self.leaving);

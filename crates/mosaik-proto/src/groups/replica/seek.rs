@@ -1,7 +1,7 @@
 //! Finding a formation, or founding one.
 
 use {
-	super::{Message, Phase, Replica, Waiting, WriteKind, io::Identity},
+	super::{Event, Message, Phase, Replica, Waiting, WriteKind, io::Identity},
 	crate::{
 		PeerId,
 		groups::{
@@ -50,12 +50,13 @@ impl Replica {
 		if let Some(gathering) = &seeking.gathering {
 			return Some(gathering.until());
 		}
-		match seeking.seeker.decide(self.now, self.seekers()) {
+		let next = match seeking.seeker.decide(self.now, self.seekers()) {
 			Decision::Wait(until) => until,
 			Decision::Found => Some(self.now),
 			// Unless this node is promised to another founder: it waits for that one.
 			Decision::Gather(_) => self.can_gather().then_some(self.now),
-		}
+		};
+		next.into_iter().chain(self.founder_deadline()).min()
 	}
 
 	fn can_gather(&self) -> bool {
@@ -84,6 +85,7 @@ impl Replica {
 	}
 
 	pub(super) fn advance_seeking(&mut self) {
+		self.watch_founder();
 		if let Some(formation) = self.best_formation() {
 			self.give_up_gathering();
 			return self.join(formation);
@@ -211,9 +213,26 @@ impl Replica {
 			let (nonce, preference) = (self.nonce, self.settings.preference);
 			self.count_pledge(self.me, formation, nonce, preference);
 		} else {
+			self.pledged_at = Some(self.now);
 			let granted = true;
 			self.send(founder, Message::Pledged { formation, granted });
 		}
+	}
+
+	/// Notices that a founder is gone for long: this node keeps its promise, because
+	/// the others may have founded, but its user should know why nothing happens.
+	fn watch_founder(&mut self) {
+		if self.founder_deadline().is_some_and(|at| at <= self.now)
+			&& let Some(Pledge { formation, founder }) = self.pledged.0
+		{
+			self.pledged_at = None;
+			self.event(Event::FounderLost { formation, founder });
+		}
+	}
+
+	fn founder_deadline(&self) -> Option<Ticks> {
+		let since = self.pledged_at?;
+		Some(since.saturating_add(self.settings.quorum_lost_after))
 	}
 
 	pub(super) fn on_pledged(&mut self, from: PeerId, formation: FormationId, granted: bool) {
@@ -304,6 +323,7 @@ impl Replica {
 		if matches!(self.phase, Phase::Seeking(_) | Phase::Joining(_))
 			&& self.pledged.release(pledge)
 		{
+			self.pledged_at = None;
 			let nonce = self.nonce;
 			let pledge = None;
 			self.write(WriteKind::Pledge { nonce, pledge }, Waiting::Nothing);

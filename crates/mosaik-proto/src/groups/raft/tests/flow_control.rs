@@ -180,7 +180,7 @@ fn a_hint_does_not_move_a_probe_to_the_beginning_of_the_log() {
 #[test]
 fn a_leader_with_too_much_uncommitted_gives_commands_back() {
 	let size = noop(1, 1).size() + command(1, 1).size();
-	let mut raft = leader(|settings| settings.max_uncommitted_bytes = 2 * size);
+	let mut raft = leader(|settings| settings.max_unapplied_bytes = 2 * size);
 	propose(&mut raft, 1);
 	propose(&mut raft, 2);
 	let refused = raft.propose(vec![command(1, 3)]).unwrap_err();
@@ -196,11 +196,43 @@ fn a_leader_with_too_much_uncommitted_gives_commands_back() {
 	assert!(raft.propose(vec![command(1, 20)]).is_err());
 }
 
+/// A machine that does not keep up makes neither a leader's log grow without bound,
+#[test]
+fn a_leader_whose_machine_is_slow_gives_commands_back() {
+	let size = noop(1, 1).size() + command(1, 1).size();
+	let mut raft = leader(|settings| settings.max_unapplied_bytes = 2 * size);
+	propose(&mut raft, 1);
+	propose(&mut raft, 2);
+	raft.step(m(2), matched(1, 5)).unwrap();
+	assert_eq!((raft.commit, raft.applied), (5, 3));
+	let refused = raft.propose(vec![command(1, 3)]).unwrap_err();
+	assert_eq!(refused.reason, Rejected::Overloaded);
+	drain(&mut raft);
+	assert_eq!(raft.applied, 5);
+	raft.propose(vec![command(1, 3)]).unwrap();
+}
+
+/// nor a follower's, which takes nothing new and answers all the same.
+#[test]
+fn a_follower_whose_machine_is_slow_takes_no_more() {
+	let mut raft = alone(1, 3, &[]);
+	raft.settings.max_unapplied_bytes = 2 * noop(1, 1).size();
+	let last = |raft: &Raft| raft.log.last().index;
+	raft.step(m(2), append(1, at(0, 3), &[1, 1, 1], 6)).unwrap();
+	assert_eq!((last(&raft), raft.commit), (6, 6));
+	raft.step(m(2), append(1, at(1, 6), &[1], 6)).unwrap();
+	assert_eq!(last(&raft), 6);
+	let sent = drain(&mut raft).send;
+	assert_eq!(sent.last(), Some(&(m(2), matched(1, 6))));
+	tell(&mut raft, 2, append(1, at(1, 6), &[1], 6));
+	assert_eq!(last(&raft), 7);
+}
+
 /// What a new leader finds uncommitted counts as well.
 #[test]
 fn entries_of_earlier_terms_count_as_uncommitted() {
 	let mut raft = alone(1, 3, &[1, 1, 1]);
-	raft.settings.max_uncommitted_bytes = 4 * noop(1, 1).size();
+	raft.settings.max_unapplied_bytes = 4 * noop(1, 1).size();
 	make_leader(&mut raft);
 	let refused = raft.propose(vec![command(1, 1)]).unwrap_err();
 	assert_eq!(refused.reason, Rejected::Overloaded);

@@ -313,7 +313,7 @@ fn r13_conflicting_tails_deeper_than_one_entry_are_repaired() {
 #[test]
 fn r14_a_leader_without_a_majority_refuses_when_it_is_full_and_keeps_within_its_limits() {
 	let mut settings = settings();
-	settings.max_uncommitted_bytes = 10_000;
+	settings.max_unapplied_bytes = 10_000;
 	settings.max_reads = 50;
 	settings.min_voters = 1;
 	let mut cluster = Cluster::with(2, settings);

@@ -322,3 +322,29 @@ fn an_observer_pledges_nothing() {
 	assert_eq!(refused, [pledged(1, formation, false)]);
 	assert_eq!(single.written(), []);
 }
+
+#[test]
+fn who_waits_for_a_founder_that_is_gone_says_so_once_and_keeps_its_promise() {
+	let expect = || ReplicaSettings {
+		bootstrap: Bootstrap::Expect(3.try_into().unwrap()),
+		..ReplicaSettings::default()
+	};
+	let mut world = World::new();
+	for node in 0..3 {
+		world.start(node, expect());
+	}
+	// The pledges are given, and the founder is gone before it knows.
+	world.lose(|_, _, message| matches!(message, Message::Pledged { .. }));
+	world.wait("somebody gathers pledges", |world| !world.lost.is_empty());
+	let (_, founder, _) = world.lose_nothing()[0].clone();
+	world.kill(founder);
+	let others = world.others(&[founder]);
+	let is_told = |event: &Event| matches!(event, Event::FounderLost { .. });
+	world.run(25_000);
+	assert!(others.iter().all(|node| world.count(*node, is_told) == 0));
+	world.run(60_000);
+	for node in others {
+		assert_eq!(world.count(node, is_told), 1);
+	}
+	assert!(world.formations().is_empty());
+}
