@@ -50,9 +50,6 @@ const SYNC_PATIENCE: Duration = Duration::from_millis(500);
 /// How many datums are decoded before they are handed over.
 const DECODE_BATCH: usize = 256;
 
-/// The same in bytes: they are still in the processor's cache when they are read.
-const DECODE_BYTES: usize = 32 * 1024;
-
 /// How many readers may have told the follower that they are subscribed; further
 /// ones wait.
 const REPORTS: usize = 64;
@@ -543,30 +540,36 @@ impl<D: Datum> ProducerReader<D> {
 			.map_err(|error| violation_or(&error))?;
 		let Some(frame) = first else { return Ok(None) };
 		let mut bytes = frame.len();
-		batch.push(self.decode(frame)?);
-		while batch.len() < DECODE_BATCH && bytes < DECODE_BYTES {
+		self.decode(frame, batch)?;
+		while batch.len() < DECODE_BATCH {
 			let buffered = recv.try_buffered(wire::MAX_DATUM);
 			let Some(frame) = buffered.map_err(|error| violation_or(&error))? else {
 				break;
 			};
 			bytes += frame.len();
-			batch.push(self.decode(frame)?);
+			self.decode(frame, batch)?;
 		}
 		Ok(Some(bytes))
 	}
 
-	fn decode(&self, frame: Bytes) -> Result<D, Ended> {
-		D::decode_from(frame).map_err(|error| {
-			tracing::warn!(
-				stream = %self.inlet.config.stream_id.short(),
-				producer = %self.info.id().short(),
-				datum = std::any::type_name::<D>(),
-				%error,
-				"cannot decode what the producer sends: does it use another type \
-				 under the same stream id?"
-			);
-			Some(CloseCode::ProtocolViolation)
-		})
+	fn decode(&self, frame: Bytes, batch: &mut Vec<D>) -> Result<(), Ended> {
+		match D::decode_from(frame) {
+			Ok(datum) => {
+				batch.push(datum);
+				Ok(())
+			}
+			Err(error) => {
+				tracing::warn!(
+					stream = %self.inlet.config.stream_id.short(),
+					producer = %self.info.id().short(),
+					datum = std::any::type_name::<D>(),
+					%error,
+					"cannot decode what the producer sends: does it use another type \
+					 under the same stream id?"
+				);
+				Err(Some(CloseCode::ProtocolViolation))
+			}
+		}
 	}
 }
 

@@ -56,6 +56,11 @@ impl Raft {
 			self.reply_stale(from, round);
 			return Ok(());
 		}
+		if !append.entries.is_empty() && self.unapplied_bytes > self.settings.max_unapplied_bytes {
+			// As if it were lost, because the machine is too slow: any answer would only
+			// make the leader send it again at once, and not at the next heartbeats.
+			return Ok(());
+		}
 		let outcome = self.take_entries(from, append)?;
 		let term = self.term;
 		let reply = Msg::AppendReply(AppendReply {
@@ -71,11 +76,7 @@ impl Raft {
 		Ok(())
 	}
 
-	fn take_entries(
-		&mut self,
-		from: MemberId,
-		mut append: Append,
-	) -> Result<AppendOutcome, StepError> {
+	fn take_entries(&mut self, from: MemberId, append: Append) -> Result<AppendOutcome, StepError> {
 		let prev = append.prev;
 		let sent = append.entries.iter().map(|entry| entry.pos);
 		let contradicts = |pos: &LogPos| {
@@ -98,10 +99,6 @@ impl Raft {
 				prev: prev.index,
 				hint: self.log.last_before(prev.index, prev.term),
 			});
-		}
-		if self.unapplied_bytes > self.settings.max_unapplied_bytes {
-			// The machine is too slow: what is new is sent again later.
-			append.entries.clear();
 		}
 		let matched = prev.index + append.entries.len() as LogIndex;
 		self.take_new(append.entries);

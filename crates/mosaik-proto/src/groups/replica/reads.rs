@@ -20,6 +20,8 @@ pub(super) struct Reads {
 	own: BTreeMap<u64, Own>,
 	/// What the engine was asked for whom.
 	asked: BTreeMap<ReadToken, Asker>,
+	/// How many of them are for others.
+	others: usize,
 	target: Option<(Term, MemberId)>,
 }
 
@@ -73,20 +75,28 @@ impl Reads {
 	pub(super) fn token(&mut self, asker: Asker) -> ReadToken {
 		self.last_id += 1;
 		let token = ReadToken(self.last_id);
+		self.others += usize::from(matches!(asker, Asker::Other(..)));
 		self.asked.insert(token, asker);
 		token
+	}
+
+	/// How many others wait for the engine's answer.
+	pub(super) const fn others(&self) -> usize {
+		self.others
 	}
 
 	/// The session with a node is gone: nobody waits for what was asked in it, and
 	/// in the next one the same number may be another read.
 	pub(super) fn forget(&mut self, peer: PeerId) {
-		self.asked
-			.retain(|_, asker| !matches!(asker, Asker::Other(other, _) if *other == peer));
+		let is_of = |_: &ReadToken, asker: &mut Asker| matches!(asker, Asker::Other(other, _) if *other == peer);
+		self.others -= self.asked.extract_if(.., is_of).count();
 	}
 
 	/// Whom the engine's answer is for.
 	pub(super) fn take(&mut self, token: ReadToken) -> Option<Asker> {
-		self.asked.remove(&token)
+		let asker = self.asked.remove(&token)?;
+		self.others -= usize::from(matches!(asker, Asker::Other(..)));
+		Some(asker)
 	}
 
 	/// Who leads: whoever is new is asked everything.

@@ -225,9 +225,20 @@ impl Replica {
 		let Phase::Member(member) = &self.phase else {
 			return;
 		};
-		if member.identity.formation == formation {
-			self.ask_engine(Asker::Other(from, id));
+		if member.identity.formation != formation {
+			return;
 		}
+		// Half of the places are this node's own.
+		if member.reads.others() >= self.settings.raft.max_reads.div_ceil(2) {
+			let index = None;
+			let refused = Message::ReadIndex {
+				formation,
+				id,
+				index,
+			};
+			return self.send(from, refused);
+		}
+		self.ask_engine(Asker::Other(from, id));
 	}
 
 	pub(super) fn on_read_done(&mut self, done: ReadDone) {

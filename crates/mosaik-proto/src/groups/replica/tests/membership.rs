@@ -265,3 +265,17 @@ fn members_of_a_group_that_slept_are_not_taken_for_dead() {
 	world.run(20_000);
 	assert_eq!([0, 1, 2].map(|node| world.identity(node).unwrap()), ids);
 }
+
+#[test]
+fn nodes_with_nothing_to_do_say_nothing() {
+	let mut world = World::formed(4);
+	assert_eq!(world.execute(0, "a"), Outcome::Committed(Some(1)));
+	world.run(30_000);
+	world.lose(|_, _, _| true);
+	world.run(600_000);
+	let said = world.lose_nothing();
+	assert!(said.is_empty(), "{said:?}");
+	for node in world.nodes.values() {
+		assert_eq!(node.replica.deadline(), None, "and wait for nothing");
+	}
+}
