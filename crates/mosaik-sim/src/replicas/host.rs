@@ -14,6 +14,7 @@ use {
 		PeerId,
 		core::{Core, Instant, Now},
 		groups::{
+			config::Config,
 			entry::{Entry, EntryKind},
 			replica::{
 				CallId, Event, Identity, Input, Message, Outcome, Output, Replica, Stored,
@@ -80,6 +81,8 @@ impl Travels for Mail {
 /// What an observer learns of a node.
 #[derive(Clone, Debug)]
 pub(super) enum Note {
+	/// A formation begins, or began, with these founders.
+	Begun(FormationId, Arc<Config>),
 	/// Entries were handed to the machine.
 	Applied(Identity, Vec<Entry>),
 	/// A snapshot took the place of the machine.
@@ -226,8 +229,21 @@ impl Host {
 		}
 	}
 
+	/// Notes who founded a formation, if this is where its log begins.
+	fn begun(&mut self, formation: FormationId, base: &Base) {
+		let founders = &base.state.config;
+		// No leader has the term 0.
+		if base.pos.term == 0 && base.pos.index > 0 {
+			let note = Note::Begun(formation, Arc::clone(founders));
+			self.notes.push(note);
+		}
+	}
+
 	fn write(&mut self, token: u64, kind: WriteKind, now: Ticks, effects: &mut Effects<Self>) {
 		let mut machine = None;
+		if let WriteKind::Begin { identity, base, .. } = &kind {
+			self.begun(identity.formation, base);
+		}
 		if let WriteKind::Engine(persist) = &kind {
 			if let Some(install) = &persist.install
 				&& let Some((pos, restored)) = self.fetched.take()

@@ -5,7 +5,7 @@ use {
 		bonds::{Bonds, Noticed},
 		clients::Clients,
 		host::{Directory, Host, Make, Note, at, payload},
-		invariants::{Agreement, Chains, Duplicates, Identities, Leaders},
+		invariants::{Agreement, Chains, Duplicates, Geneses, Identities, Leaders},
 		plan::{Action, Plan},
 	},
 	crate::lossy::{Node, Step, Weather, World},
@@ -94,6 +94,7 @@ struct Run<'a> {
 	leaders: Leaders,
 	chains: Chains,
 	duplicates: Duplicates,
+	geneses: Geneses,
 	/// Formations that have lost their quorum, by who was told.
 	quorum_lost: BTreeSet<FormationId>,
 	/// Formations of which a majority of the voters was destroyed.
@@ -133,6 +134,7 @@ impl<'a> Run<'a> {
 			leaders: Leaders::default(),
 			chains: Chains::default(),
 			duplicates: Duplicates::default(),
+			geneses: Geneses::default(),
 			quorum_lost: BTreeSet::new(),
 			destroyed: BTreeSet::new(),
 			given_up: BTreeSet::new(),
@@ -467,7 +469,9 @@ impl<'a> Run<'a> {
 	fn note(&mut self, node: Node, note: Note) -> Result<(), String> {
 		let now = self.world.now();
 		match note {
+			Note::Begun(formation, founders) => self.geneses.begun(formation, &founders)?,
 			Note::Applied(of, entries) => {
+				self.geneses.applied(of.formation)?;
 				// A node that leaves is another participant when it comes back.
 				if self.plan.is_durable() && !self.has_anybody_left {
 					let (expected, nodes) = (self.plan.expect, self.plan.nodes.len());
@@ -582,10 +586,11 @@ impl<'a> Run<'a> {
 			self.act(&Action::Read(node))?;
 		}
 		self.run_until(self.world.now() + 20_000_000)?;
-		if !self.is_lost() && self.clients.open() > 0 {
-			let open = self.clients.open();
+		// Every call ends somehow, also where nothing can be committed any more.
+		let (open, leaving) = (self.clients.open(), &self.leaving);
+		if open > 0 || !leaving.is_empty() {
 			return Err(format!(
-				"liveness: {open} calls are not answered: {}",
+				"liveness: {open} calls are not answered, {leaving:?} are still leaving: {}",
 				self.standing()
 			));
 		}

@@ -80,7 +80,8 @@ impl Replica {
 		let seen = self.bonds.formations().map(|(_, info)| info);
 		let alive = seen.filter(|info| !self.has_ended(info.formation));
 		alive
-			.max_by_key(|info| info.rank())
+			// One without a leader may have lost its quorum, and would let nobody in.
+			.max_by_key(|info| (info.leader.is_some(), info.rank()))
 			.map(|info| info.formation)
 	}
 

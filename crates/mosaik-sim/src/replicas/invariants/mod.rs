@@ -3,10 +3,11 @@
 mod agreement;
 mod chains;
 mod duplicates;
+mod geneses;
 mod identities;
 mod leaders;
 
 pub use {
-	agreement::Agreement, chains::Chains, duplicates::Duplicates, identities::Identities,
-	leaders::Leaders,
+	agreement::Agreement, chains::Chains, duplicates::Duplicates, geneses::Geneses,
+	identities::Identities, leaders::Leaders,
 };

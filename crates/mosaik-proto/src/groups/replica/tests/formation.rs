@@ -216,6 +216,50 @@ fn a_founder_that_gives_up_gives_the_pledges_back() {
 	world.wait("all are online", World::is_one);
 }
 
+/// Three durable nodes found together, and the disk of one hangs when it is to
+/// write that it is a member: it crashes, and comes back.
+fn crash_before_the_beginning_is_written(node: u8) -> World {
+	let mut world = World::new();
+	world.hang(move |at, kind| at == node && matches!(kind, WriteKind::Begin { .. }));
+	for node in 0..3 {
+		world.start_with(node, expect(3), Stored::Empty, true);
+	}
+	world.wait("it is to begin", |world| world.hanging.contains(&node));
+	let disk = world.kill(node);
+	assert!(
+		matches!(disk, Stored::Pledged { .. }),
+		"it promised, and does not know what came of it"
+	);
+	world.hang_no_more();
+	world.start_with(node, expect(3), disk, true);
+	world.wait("all vote", World::all_online_of_three);
+	assert_eq!(world.formations().len(), 1);
+	let members: Vec<u64> = world.config(0).members.keys().map(|id| id.get()).collect();
+	assert_eq!(members, [1, 2, 3], "each is the founder it was");
+	for node in 0..3 {
+		assert!(matches!(world.execute(node, "a"), Outcome::Committed(_)));
+	}
+	world
+}
+
+#[test]
+fn a_founder_that_crashes_before_its_founding_is_written_founds_with_the_same_nodes() {
+	let node = World::smallest(0..3);
+	let world = crash_before_the_beginning_is_written(node);
+	let member = |event: &Event| matches!(event, Event::Member { .. });
+	for other in world.others(&[node]) {
+		assert_eq!(world.count(other, member), 1, "it had told nobody");
+	}
+}
+
+#[test]
+fn one_that_crashes_before_it_wrote_what_it_founded_is_told_again() {
+	let founder = World::smallest(0..3);
+	for step in 1..3 {
+		crash_before_the_beginning_is_written((founder + step) % 3);
+	}
+}
+
 /// A replica of its own: what it sends to whom.
 struct Single {
 	replica: Replica,

@@ -1,6 +1,9 @@
 //! Two formations of one group that meet (2.9).
 
-use {super::*, crate::groups::state::Life};
+use {
+	super::*,
+	crate::groups::{entry::FormationEntry, message::Msg, state::Life},
+};
 
 #[test]
 fn two_lone_formations_with_commands_merge_and_the_loss_is_surfaced() {
@@ -182,6 +185,52 @@ fn a_yield_outlives_the_leader_that_began_it() {
 			.iter()
 			.all(|node| world.applied(*node).len() == 1)
 	);
+}
+
+/// Whether a message has the beginning of a yield.
+fn has_yield(message: &Message) -> bool {
+	let Message::Engine(frame) = message else {
+		return false;
+	};
+	let Msg::Append(append) = &frame.msg else {
+		return false;
+	};
+	let begins =
+		|kind: &EntryKind| matches!(kind, EntryKind::Formation(FormationEntry::Yielding { .. }));
+	append.entries.iter().any(|entry| begins(&entry.kind))
+}
+
+#[test]
+fn a_yield_that_one_follower_alone_heard_of_is_begun_anew_or_goes_on_after_the_leader() {
+	for is_in_reach in [true, false] {
+		let (mut world, sides) = two([5, 1], [0, 1]);
+		let into = world.identity(5).unwrap().formation;
+		let first = leader(&world, &sides[0]);
+		let told = (first + 1) % 5;
+		world.lose(move |from, to, message| from == first && to != told && has_yield(message));
+		meet(&mut world, &sides);
+		let yielding = |world: &World, node| matches!(life(world, node), Life::Yielding { .. });
+		world.wait("one hears of it", |world| {
+			yielding(world, first) && yielding(world, told)
+		});
+		let others = world.others(&[first, told, 5]);
+		assert!(others.iter().all(|node| !yielding(&world, *node)));
+		world.kill(first);
+		if !is_in_reach {
+			// Those who never heard of it elect one of them.
+			let rest = world.others(&[told]);
+			world.split(&[told], &rest);
+			world.lose_nothing();
+			world.run(5_000);
+			world.join_up(&[told], &rest);
+		}
+		world.lose_nothing();
+		world.wait("they are one", World::is_one);
+		for node in world.others(&[]) {
+			assert_eq!(world.identity(node).unwrap().formation, into);
+			assert_eq!(world.applied(node).len(), 1);
+		}
+	}
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod disk;
 mod formation;
+mod idle;
 mod join;
 mod leave;
 mod membership;
@@ -44,6 +45,8 @@ struct Node {
 
 /// Which messages are lost: by sender, receiver and content.
 type Lose = Box<dyn Fn(u8, u8, &Message) -> bool>;
+/// At which write the disk of a node hangs.
+type Hang = Box<dyn Fn(u8, &WriteKind) -> bool>;
 
 struct World {
 	time: u64,
@@ -52,6 +55,9 @@ struct World {
 	lose: Lose,
 	/// What was lost so.
 	lost: Vec<(u8, u8, Message)>,
+	hang: Hang,
+	/// Whose disk hangs, until the process is gone.
+	hanging: BTreeSet<u8>,
 	calls: u64,
 	starts: u8,
 	/// Snapshots, by formation and index.
@@ -66,6 +72,8 @@ impl World {
 			cut: BTreeSet::new(),
 			lose: Box::new(|_, _, _| false),
 			lost: Vec::new(),
+			hang: Box::new(|_, _| false),
+			hanging: BTreeSet::new(),
 			calls: 0,
 			starts: 0,
 			snapshots: BTreeMap::new(),
@@ -146,6 +154,7 @@ impl World {
 	/// The process is gone.
 	fn kill(&mut self, node: u8) -> Stored {
 		let killed = self.nodes.remove(&node).unwrap();
+		self.hanging.remove(&node);
 		let others: Vec<u8> = self.nodes.keys().copied().collect();
 		for other in others {
 			self.handle(other, Input::BondDown { peer: peer(node) });
@@ -197,6 +206,11 @@ impl World {
 				}
 			}
 			Output::Write(write) => {
+				// What follows a write that is not done is not done either.
+				if self.hanging.contains(&number) || (self.hang)(number, &write.kind) {
+					self.hanging.insert(number);
+					return;
+				}
 				node.write(&write.kind, &mut self.snapshots);
 				let token = write.token;
 				inputs.push_back((number, Input::Written { token }));

@@ -91,3 +91,27 @@ fn a_member_of_a_formation_without_a_quorum_can_give_it_up_for_another_one() {
 	assert_eq!(world.count(left, discarded), 1);
 	assert!(world.applied(left).is_empty());
 }
+
+#[test]
+fn who_looks_for_a_formation_finds_the_one_that_lives_beside_a_greater_one_without_a_quorum() {
+	for waits in [0, 40_000] {
+		let mut world = World::formed(2);
+		let leader = world.leader().unwrap();
+		let left = 1 - leader;
+		(0..3).for_each(|_| assert!(matches!(world.execute(left, "a"), Outcome::Committed(_))));
+		world.kill(leader);
+		world.run(waits);
+		world.start_apart(2, ReplicaSettings::default(), Stored::Empty, false);
+		world.wait("another one is founded", |world| world.is_online(2));
+		assert_eq!(world.execute(2, "x"), Outcome::Committed(Some(1)));
+		let living = world.identity(2).unwrap().formation;
+		world.start_apart(3, ReplicaSettings::default(), Stored::Empty, false);
+		world.connect(3, left);
+		world.connect(3, 2);
+		world.wait("it is let in where there is a leader", |world| {
+			world.is_online(3)
+		});
+		assert_eq!(world.identity(3).unwrap().formation, living);
+		assert_eq!(world.applied(3), ["x"]);
+	}
+}

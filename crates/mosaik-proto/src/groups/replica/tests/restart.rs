@@ -110,6 +110,36 @@ fn a_member_with_a_compacted_log_goes_on_from_its_snapshot() {
 }
 
 #[test]
+fn a_durable_node_that_joined_from_a_snapshot_is_the_same_member_with_the_same_state() {
+	for is_used_before in [false, true] {
+		let mut world = durable(2);
+		(0..10).for_each(|_| assert!(matches!(world.execute(0, "a"), Outcome::Committed(_))));
+		world.compact(0);
+		world.compact(1);
+		world.start_with(2, ReplicaSettings::default(), Stored::Empty, true);
+		world.wait("all vote", World::all_online_of_three);
+		let mut commands = 10;
+		if is_used_before {
+			assert_eq!(world.execute(2, "b"), Outcome::Committed(Some(11)));
+			commands += 1;
+		}
+		let before = world.identity(2).unwrap();
+		restart(&mut world, 2);
+		world.wait("it is back", World::is_one);
+		let after = world.identity(2).unwrap();
+		assert_eq!(
+			(after.formation, after.member, after.nonce),
+			(before.formation, before.member, before.nonce)
+		);
+		assert_eq!(after.starts, before.starts + 1);
+		assert_eq!(world.applied(2).len(), commands);
+		assert_eq!(world.config(2).members.len(), 3);
+		let next = Some(commands as u64 + 1);
+		assert_eq!(world.execute(2, "c"), Outcome::Committed(next));
+	}
+}
+
+#[test]
 fn a_node_whose_log_is_broken_comes_back_as_another_member() {
 	let breaks: [fn(&mut Recovered); 2] = [
 		|recovered| recovered.hard_state.term = 0,

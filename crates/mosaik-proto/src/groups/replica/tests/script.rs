@@ -60,6 +60,16 @@ impl World {
 		std::mem::take(&mut self.lost)
 	}
 
+	/// The disk of a node does nothing from such a write on.
+	pub(super) fn hang(&mut self, hang: impl Fn(u8, &WriteKind) -> bool + 'static) {
+		self.hang = Box::new(hang);
+	}
+
+	/// Disks that are used from now on work.
+	pub(super) fn hang_no_more(&mut self) {
+		self.hang = Box::new(|_, _| false);
+	}
+
 	/// What was lost arrives after all.
 	pub(super) fn deliver(&mut self, lost: Vec<(u8, u8, Message)>) {
 		for (from, to, message) in lost {
