@@ -16,7 +16,7 @@ sim seeds="100":
 	cargo run --release -p mosaik-sim -- groups --seed 1 --seeds {{seeds}}
 
 # The gate of consensus groups: long runs of the core and of whole replicas, then
-# the seeded bugs. About 40 minutes on two cores.
+# the seeded bugs. About 15 minutes on two cores.
 gate: && mutants
 	cargo run --release -p mosaik-sim -- groups --seed 1 --seeds 10000 --events 50000
 	cargo run --release -p mosaik-sim -- replicas --seed 1 --seeds 10000 --time 400
