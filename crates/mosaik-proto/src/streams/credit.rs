@@ -3,27 +3,25 @@
 //! QUIC's own windows bound the bytes of a stream that nobody reads, but not the
 //! packets, and a receiver has to give up a connection on which too many pieces
 //! of a stream wait to be read (noq 1.4: 2,048). A consumer that pauses must not
-//! cost its peer the connection, so the producer counts the packets that it
-//! causes and the consumer tells how far it has read.
+//! cost its peer the connection. The bytes of a full window are so many full
+//! packets at most; each write can end in one more that is not full. So the
+//! producer counts its writes, and the consumer tells how far it has read.
 
 use {
 	serde::{Deserialize, Serialize},
 	std::collections::VecDeque,
 };
 
-/// How many packets may be under way: less than a receiver can bear, since what is
-/// sent again may be cut differently, but more than QUIC's window of bulk data,
-/// which is not to be narrowed.
-const MAX_PACKETS: u64 = 1536;
-
-/// The stream bytes that every path carries in one packet.
-const PACKET_BYTES: u64 = 1100;
+/// How many writes may be under way. A full window of 1.25 MiB is 1,192 packets of
+/// 1,100 bytes, which every path carries; together that is less than a receiver can
+/// bear, since what is sent again may be cut differently.
+const MAX_WRITES: usize = 600;
 
 /// The consumer tells how far it has read at least every so many bytes …
 const ACK_BYTES: u64 = 64 * 1024;
 
-/// … or datums, whichever is first. Each datum may have been a packet, so this
-/// stays well below the limit: a producer that waits is always owed a message.
+/// … or datums, whichever is first. Each datum may have been a write, so this stays
+/// below the limit: a producer that waits is always owed a message.
 const ACK_DATUMS: u64 = 512;
 
 /// From the consumer, after its subscription: all bytes up to here were read.
@@ -37,32 +35,26 @@ pub struct Ack {
 #[derive(Debug, Default)]
 pub struct Credit {
 	written: u64,
-	/// The end of each write and the packets it took at most.
-	writes: VecDeque<(u64, u64)>,
-	packets: u64,
+	/// The end of each write that was not read.
+	writes: VecDeque<u64>,
 }
 
 impl Credit {
 	/// Whether another write may follow.
-	pub const fn is_open(&self) -> bool {
-		self.packets < MAX_PACKETS
+	pub fn is_open(&self) -> bool {
+		self.writes.len() < MAX_WRITES
 	}
 
 	/// Counts a write of so many bytes.
 	pub fn wrote(&mut self, bytes: u64) {
 		self.written += bytes;
-		let packets = bytes / PACKET_BYTES + 1;
-		self.packets += packets;
-		self.writes.push_back((self.written, packets));
+		self.writes.push_back(self.written);
 	}
 
 	/// Takes in how far the consumer has read. False if that is nonsense.
 	#[must_use]
 	pub fn acked(&mut self, read: u64) -> bool {
-		while let Some((end, packets)) = self.writes.front().copied()
-			&& end <= read
-		{
-			self.packets -= packets;
+		while self.writes.front().is_some_and(|end| *end <= read) {
 			self.writes.pop_front();
 		}
 		read <= self.written
@@ -96,9 +88,9 @@ mod tests {
 	use {super::*, proptest::prelude::*};
 
 	#[test]
-	fn small_writes_count_as_a_packet_each() {
+	fn writes_are_counted_until_they_are_read() {
 		let mut credit = Credit::default();
-		for _ in 0..MAX_PACKETS {
+		for _ in 0..MAX_WRITES {
 			assert!(credit.is_open());
 			credit.wrote(10);
 		}
@@ -116,7 +108,7 @@ mod tests {
 
 	proptest! {
 		/// Whatever the sizes, a consumer that goes on reading is never waited for
-		/// in vain, and never has more packets to bear than the limit and a write.
+		/// in vain, and never has more writes to bear than the limit.
 		#[test]
 		fn it_never_locks_up(writes in prop::collection::vec((1u64..300_000, 1u64..500), 1..200)) {
 			let mut credit = Credit::default();
@@ -133,7 +125,7 @@ mod tests {
 				}
 				credit.wrote(bytes);
 				unread.push_back((bytes, datums));
-				prop_assert!(credit.packets <= MAX_PACKETS + bytes / PACKET_BYTES + 1);
+				prop_assert!(credit.writes.len() <= MAX_WRITES);
 			}
 		}
 	}

@@ -38,7 +38,7 @@ pub(crate) const MAX_LANES_PER_PEER: u32 = 1_024;
 /// buffer never merges packets that are mostly payload. Bulk data fills this
 /// window with about 1,100 packets, and packets sent twice count twice. Small
 /// messages, a packet each, reach the limit long before the window: a protocol
-/// whose reader may pause counts packets (`mosaik_proto::streams::Credit`).
+/// whose reader may pause counts its writes (`mosaik_proto::streams::Credit`).
 pub(crate) const STREAM_WINDOW: u32 = 1_310_720;
 
 /// How much a peer may send on all its lanes ahead of their readers, in bytes:

@@ -166,3 +166,35 @@ async fn a_consumer_that_does_not_read_holds_up_no_shutdown_for_long() {
 	within(Duration::from_secs(2), "shutdown", n0.shutdown()).await;
 	assert!(consumer.stats().datums() < BLOBS as usize / 2);
 }
+
+/// QUIC gives up a connection on which too many packets of a stream wait to be read,
+/// and each write is a packet at least.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_pauses_keeps_its_connection_whatever_the_writes_are() {
+	for (size, count) in [(10, 6_000), (1_100, 3_000), (2_200, 3_000), (60_000, 600)] {
+		let [n0, n1] = nodes().await;
+		// One datum at a time: each is a write.
+		let builder = n0.streams().producer::<Vec<u8>>().with_buffer_size(1);
+		let producer = builder.disconnect_lagging(false).build().unwrap();
+		let mut consumer = n1.streams().consume::<Vec<u8>>();
+		producer.when().subscribed().minimum_of(1).await;
+		let channel = producer.consumers().next().unwrap();
+		let sent = AtomicU32::new(0);
+		let sending = async {
+			for number in 0..count {
+				producer.send(vec![number as u8; size]).await.unwrap();
+				sent.store(number + 1, Ordering::Relaxed);
+			}
+		};
+		let reading = async {
+			soon("standstill", standstill(&sent)).await;
+			assert!(sent.load(Ordering::Relaxed) < count, "it never paused");
+			for number in 0..count {
+				let datum = soon("datum", consumer.next()).await.unwrap();
+				assert_eq!((datum.len(), datum[0]), (size, number as u8));
+			}
+		};
+		futures::future::join(sending, reading).await;
+		assert_eq!(channel.state(), State::Connected);
+	}
+}
