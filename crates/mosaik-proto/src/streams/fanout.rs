@@ -188,7 +188,8 @@ impl Cursor {
 		let short = self.delay + self.pause.min(PAUSE_MIN);
 		// Charged in full, and forgiven in part meanwhile.
 		let left = DELAY_MAX.saturating_sub(short) * FORGIVEN / (FORGIVEN - 1);
-		left.min(self.allowance.saturating_sub(self.pause))
+		// A short wait is not paid from the allowance.
+		left.min(self.allowance.max(PAUSE_MIN).saturating_sub(self.pause))
 	}
 }
 
@@ -205,6 +206,8 @@ pub struct Fanout {
 	next_key: u64,
 	/// Whether somebody found the queue full and it has been full since.
 	is_waited_for: bool,
+	/// One that reached the limit is waited for until it lags by half of that.
+	is_catching_up: bool,
 	/// Until when the accounts are settled.
 	settled: Instant,
 }
@@ -225,6 +228,7 @@ impl Fanout {
 			consumers: BTreeMap::new(),
 			next_key: 0,
 			is_waited_for: false,
+			is_catching_up: false,
 			settled: Instant::default(),
 		}
 	}
@@ -245,8 +249,16 @@ impl Fanout {
 			.remove(&key)
 			.map_or(0, |cursor| self.head - cursor.next);
 		self.release();
-		self.is_waited_for &= !self.has_room();
+		self.look_for_room();
 		left
+	}
+
+	/// Nobody is waited for any more where there is room.
+	fn look_for_room(&mut self) {
+		if self.has_room() {
+			self.is_waited_for = false;
+			self.is_catching_up = false;
+		}
 	}
 
 	/// How many consumers there are.
@@ -270,7 +282,11 @@ impl Fanout {
 		let pace = fastest.map_or(0, |next| self.head - next);
 		match self.limits.lagging {
 			Lagging::Disconnect if pace < self.limits.datums => {
-				let slack = if self.is_waited_for { SLACK / 2 } else { SLACK };
+				let slack = if self.is_catching_up {
+					SLACK / 2
+				} else {
+					SLACK
+				};
 				self.limits.datums.saturating_mul(slack)
 			}
 			Lagging::Disconnect | Lagging::Wait => self.limits.datums,
@@ -354,19 +370,23 @@ impl Fanout {
 			cursor.move_to(next);
 		}
 		self.release();
-		self.is_waited_for &= !self.has_room();
+		self.look_for_room();
 		next - start
 	}
 
 	/// Somebody found the queue full: removes and returns the consumers that have
 	/// held it up for too long, and how many datums each had not taken.
 	pub fn cut(&mut self, now: Instant) -> Vec<(ConsumerKey, u64)> {
-		self.settle(now);
+		// What was before is not charged: nobody wanted more of them until now.
+		self.settle_now(now);
 		if self.has_room() {
 			return Vec::new();
 		}
-		// Nobody wanted more of them until now.
-		self.is_waited_for = true;
+		if !self.is_waited_for {
+			self.is_waited_for = true;
+			let limit = self.limits.datums.saturating_mul(SLACK);
+			self.is_catching_up = self.allowed_lag() == limit;
+		}
 		if self.limits.lagging == Lagging::Wait {
 			return Vec::new();
 		}
@@ -402,6 +422,11 @@ impl Fanout {
 		if elapsed < SETTLE_EVERY && !self.is_waited_for {
 			return;
 		}
+		self.settle_now(now);
+	}
+
+	fn settle_now(&mut self, now: Instant) {
+		let elapsed = now.since(self.settled);
 		self.settled = self.settled.max(now);
 		if self.is_waited_for {
 			let delays_others = self.someone_is_idle();
@@ -670,6 +695,53 @@ mod tests {
 			pushed += 1;
 		}
 		assert_eq!(lag + pushed, 16);
+	}
+
+	#[test]
+	fn time_before_a_wait_is_not_charged() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let (slow, fast) = full(&mut f);
+		let mut now = ms(0);
+		for _ in 0..5_000 {
+			// Waited for during a twentieth of the time.
+			assert_eq!(f.cut(now), []);
+			now = now + Duration::from_micros(45);
+			f.take(now, slow, usize::MAX, &mut Vec::new());
+			fill(&mut f, fast);
+			now = now + Duration::from_micros(855);
+		}
+	}
+
+	#[test]
+	fn one_that_paused_is_not_cut_at_the_next_short_wait() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let (slow, fast) = full(&mut f);
+		let mut now = ms(0);
+		for _ in 0..10 {
+			assert_eq!(f.cut(now), []);
+			now = now + TICK;
+		}
+		f.take(now, slow, usize::MAX, &mut Vec::new());
+		fill(&mut f, fast);
+		assert_eq!(f.cut(now), []);
+		assert_eq!(f.cut(now + TICK), []);
+		f.take(now + TICK, slow, usize::MAX, &mut Vec::new());
+	}
+
+	#[test]
+	fn one_below_the_limit_is_not_waited_for_where_all_were_behind() {
+		let mut f = fanout(2, Lagging::Disconnect);
+		let (_slow, fast) = (f.subscribe(), f.subscribe());
+		for _ in 0..10 {
+			push(&mut f, 7).unwrap();
+			drain(&mut f, fast);
+		}
+		push(&mut f, 7).unwrap();
+		push(&mut f, 7).unwrap();
+		assert!(!f.has_room(), "the fastest lags by the capacity");
+		assert_eq!(f.cut(ms(0)), []);
+		drain(&mut f, fast);
+		assert!(f.has_room(), "the other one lags by 12 of 16");
 	}
 
 	#[test]
