@@ -464,7 +464,7 @@ pub struct MemberProgress {
 	pub matched: LogIndex,
 	/// When it last answered.
 	pub last_ack: Ticks,
-	/// Whether it answered since this member asked all of them last.
+	/// Whether it answered what all of them were asked last, or something later.
 	pub fresh: bool,
 	/// Whether it is being sent a snapshot.
 	pub snapshot: bool,

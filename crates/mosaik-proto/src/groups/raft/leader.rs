@@ -25,6 +25,8 @@ pub(super) struct Leader {
 	/// The other members.
 	pub(super) progress: BTreeMap<MemberId, Progress>,
 	pub(super) reads: Reads,
+	/// The round from which on an answer is a sign of life that was asked for.
+	fresh_round: u64,
 	/// The size of the entries that are not committed.
 	pub(super) uncommitted_bytes: usize,
 	/// To whom leadership is handed, and until when that is tried.
@@ -50,6 +52,7 @@ impl Leader {
 		Self {
 			progress: others.map(|id| (id, Progress::new(next, now))).collect(),
 			reads: Reads::default(),
+			fresh_round: 0,
 			uncommitted_bytes,
 			transfer: None,
 			departing: Vec::new(),
@@ -95,12 +98,9 @@ impl Leader {
 	}
 
 	/// Wants to hear everybody, now.
-	pub(super) fn ask(&mut self, now: Ticks) {
+	pub(super) const fn ask(&mut self) {
 		self.idle_beats = 0;
-		self.beat_at = now;
-		self.progress
-			.values_mut()
-			.for_each(|progress| progress.fresh = false);
+		self.fresh_round = self.reads.want_round();
 	}
 
 	pub(super) fn next_wakeup(&self) -> Ticks {
@@ -126,7 +126,7 @@ impl Leader {
 			let progress = MemberProgress {
 				matched: progress.matched,
 				last_ack: progress.last_ack,
-				fresh: progress.fresh,
+				fresh: progress.round >= self.fresh_round,
 				snapshot: matches!(progress.mode, Mode::Snapshot { .. }),
 			};
 			(id, progress)

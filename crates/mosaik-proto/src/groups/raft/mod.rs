@@ -238,13 +238,13 @@ impl Raft {
 	}
 
 	/// Asks all members for a sign of life: from now on
-	/// [`MemberProgress::fresh`](super::engine::MemberProgress) says who gave one.
+	/// [`MemberProgress::fresh`](super::engine::MemberProgress) says who answered this
+	/// question, or a later one; what was under way does not count.
 	pub fn ask_all(&mut self) {
 		self.wake();
 		if let Role::Leader(leader) = &mut self.role {
-			leader.ask(self.now);
+			leader.ask();
 		}
-		self.beat_if_due();
 	}
 
 	/// Whether the group sleeps.

@@ -17,8 +17,6 @@ pub(super) struct Progress {
 	pub(super) last_ack: Ticks,
 	/// Whether it has since the last heartbeat.
 	pub(super) acked: bool,
-	/// Whether it has since its leader asked everybody.
-	pub(super) fresh: bool,
 	/// The latest round that it answered.
 	pub(super) round: u64,
 	/// The latest round that it was sent.
@@ -57,7 +55,6 @@ impl Progress {
 			mode: Mode::Probe { waiting: false },
 			last_ack: now,
 			acked: true,
-			fresh: true,
 			round: 0,
 			sent_round: 0,
 			sent_commit: 0,
@@ -153,7 +150,6 @@ impl Progress {
 	pub(super) fn ack(&mut self, now: Ticks, round: u64) {
 		self.last_ack = now;
 		self.acked = true;
-		self.fresh = true;
 		self.round = self.round.max(round);
 	}
 }

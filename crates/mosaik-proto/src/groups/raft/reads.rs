@@ -42,6 +42,12 @@ impl Reads {
 		self.round
 	}
 
+	/// Wants a round, and returns its number: who answers it lives after this.
+	pub(super) const fn want_round(&mut self) -> u64 {
+		self.is_round_wanted = true;
+		self.round + 1
+	}
+
 	/// Begins the round that was asked for; whether there is one.
 	pub(super) const fn begin_round(&mut self) -> bool {
 		let wanted = self.is_round_wanted;

@@ -260,7 +260,8 @@ pub enum Outcome {
 pub enum Obstacle {
 	/// No leader is known that could remove it.
 	NoLeader,
-	/// Without it no majority of the voters answers.
+	/// Without it no majority of the voters answers, or its removal was not committed
+	/// in time.
 	NoQuorum,
 	/// It is the only voter, and nobody who could take its place has caught up.
 	LastVoter,

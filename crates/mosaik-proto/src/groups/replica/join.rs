@@ -39,6 +39,7 @@ impl Replica {
 	}
 
 	pub(super) fn advance_joining(&mut self) {
+		self.watch_leaders();
 		let Phase::Joining(joining) = &mut self.phase else {
 			return;
 		};

@@ -13,6 +13,7 @@ use {
 			entry::FormationEntry,
 			formation::merge::{Scene, Step},
 			membership::{Advice, Facts, seats},
+			state::Life,
 			types::{FormationId, MemberId},
 		},
 	},
@@ -237,10 +238,13 @@ impl Replica {
 	// Leaving.
 
 	pub(super) fn on_leave(&mut self, call: CallId) {
-		if self.leaving.is_empty() {
-			self.leave_by = self.now.saturating_add(self.settings.leave_patience);
+		if self.leaving.len() >= self.settings.max_pending {
+			let outcome = Outcome::Overloaded;
+			self.out.push_back(Output::Done { call, outcome });
+			return;
 		}
-		self.leaving.push(call);
+		let until = self.now.saturating_add(self.settings.leave_patience);
+		self.leaving.push_back((call, until));
 		// Nobody stays promised to a founder that goes.
 		self.give_up_gathering();
 		let is_over = match &mut self.phase {
@@ -254,7 +258,7 @@ impl Replica {
 		};
 		if is_over {
 			self.phase = Phase::Left;
-			for call in std::mem::take(&mut self.leaving) {
+			for (call, _) in std::mem::take(&mut self.leaving) {
 				let outcome = Outcome::Left;
 				self.out.push_back(Output::Done { call, outcome });
 			}
@@ -263,10 +267,20 @@ impl Replica {
 
 	/// Gives up leaving, if that is not possible for too long.
 	pub(super) fn watch_leave(&mut self) {
-		if self.leaving.is_empty() || self.now < self.leave_by {
+		let (now, patience) = (self.now, self.settings.leave_patience);
+		if self.leaving.front().is_none_or(|(_, until)| *until > now) {
 			return;
 		}
 		let obstacle = match &self.phase {
+			// It is the last, and has closed the formation: only its own disk can be
+			// waited for, and there is no way back.
+			Phase::Member(member)
+				if member.raft.leads() && member.raft.log_state().life == Life::Closed =>
+			{
+				let until = now.saturating_add(patience);
+				self.leaving.iter_mut().for_each(|(_, at)| *at = until);
+				return;
+			}
 			Phase::Member(member) if member.raft.leader().is_some() => {
 				let status = member.raft.status();
 				let voters = &status.config.voters;
@@ -278,7 +292,10 @@ impl Replica {
 			}
 			_ => Obstacle::NoLeader,
 		};
-		for call in std::mem::take(&mut self.leaving) {
+		while let Some(&(call, until)) = self.leaving.front()
+			&& until <= now
+		{
+			self.leaving.pop_front();
 			let outcome = Outcome::CannotLeave(obstacle);
 			self.out.push_back(Output::Done { call, outcome });
 		}

@@ -69,7 +69,10 @@ use {
 	member::Member,
 	rand::{RngExt, SeedableRng, rngs::Xoshiro256PlusPlus},
 	seek::Seeking,
-	std::{collections::VecDeque, ops::RangeInclusive},
+	std::{
+		collections::{BTreeMap, VecDeque},
+		ops::RangeInclusive,
+	},
 };
 
 /// One node's part in one group, see the [module](self).
@@ -87,10 +90,10 @@ pub struct Replica {
 	bonds: Bonds,
 	/// Formations that ended, the greatest ids first.
 	ended: Vec<(FormationId, Option<FormationId>)>,
-	/// The user wants to leave.
-	leaving: Vec<CallId>,
-	/// Until when that is tried.
-	leave_by: Ticks,
+	/// The user wants to leave; until when that is tried, the earliest first.
+	leaving: VecDeque<(CallId, Ticks)>,
+	/// Formations that nobody is seen to lead, and since when, while this node has none.
+	leaderless: BTreeMap<FormationId, Ticks>,
 	/// Numbers reads over all memberships, and from an arbitrary number on in each
 	/// process, so that no answer is taken for another.
 	last_read: u64,
@@ -170,8 +173,8 @@ impl Replica {
 			pledged_at: None,
 			bonds: Bonds::default(),
 			ended: Vec::new(),
-			leaving: Vec::new(),
-			leave_by: 0,
+			leaving: VecDeque::new(),
+			leaderless: BTreeMap::new(),
 			last_read,
 			told: None,
 			writes: Writes::default(),
@@ -296,6 +299,7 @@ impl Replica {
 
 	/// Begins, or goes on, as a member.
 	fn begin(&mut self, identity: Identity, recovered: Recovered, commit: LogIndex) {
+		self.leaderless.clear();
 		let base = recovered.base.clone();
 		let hard_state = recovered.hard_state;
 		let beginning = Beginning {
@@ -353,7 +357,7 @@ impl Replica {
 		let leaving = std::mem::take(&mut self.leaving);
 		if !leaving.is_empty() {
 			self.phase = Phase::Left;
-			for call in leaving {
+			for (call, _) in leaving {
 				let outcome = Outcome::Left;
 				self.out.push_back(Output::Done { call, outcome });
 			}
@@ -453,7 +457,7 @@ impl Core for Replica {
 			Phase::Member(member) => self.member_deadline(member),
 			Phase::Beginning(_) | Phase::Left => None,
 		};
-		let leave_by = (!self.leaving.is_empty()).then_some(self.leave_by);
+		let leave_by = self.leaving.front().map(|(_, until)| *until);
 		let deadline = deadline.into_iter().chain(leave_by).min();
 		deadline.map(|ticks| Instant(ticks.saturating_mul(1000)))
 	}

@@ -20,7 +20,7 @@ pub(super) struct Reads {
 	own: BTreeMap<u64, Own>,
 	/// What the engine was asked for whom.
 	asked: BTreeMap<ReadToken, Asker>,
-	/// How many of them are for others.
+	/// How many of them are for others, or were: the engine keeps what it was asked.
 	others: usize,
 	target: Option<(Term, MemberId)>,
 }
@@ -41,6 +41,8 @@ pub(super) enum Asker {
 	Own(u64),
 	/// A read of another member.
 	Other(PeerId, u64),
+	/// Nobody waits for it any more.
+	Nobody,
 }
 
 impl Reads {
@@ -80,7 +82,7 @@ impl Reads {
 		token
 	}
 
-	/// How many others wait for the engine's answer.
+	/// How many reads of others the engine has.
 	pub(super) const fn others(&self) -> usize {
 		self.others
 	}
@@ -88,14 +90,15 @@ impl Reads {
 	/// The session with a node is gone: nobody waits for what was asked in it, and
 	/// in the next one the same number may be another read.
 	pub(super) fn forget(&mut self, peer: PeerId) {
-		let is_of = |_: &ReadToken, asker: &mut Asker| matches!(asker, Asker::Other(other, _) if *other == peer);
-		self.others -= self.asked.extract_if(.., is_of).count();
+		let is_of = |asker: &&mut Asker| matches!(asker, Asker::Other(other, _) if *other == peer);
+		let gone = self.asked.values_mut().filter(is_of);
+		gone.for_each(|asker| *asker = Asker::Nobody);
 	}
 
 	/// Whom the engine's answer is for.
 	pub(super) fn take(&mut self, token: ReadToken) -> Option<Asker> {
 		let asker = self.asked.remove(&token)?;
-		self.others -= usize::from(matches!(asker, Asker::Other(..)));
+		self.others -= usize::from(!matches!(asker, Asker::Own(_)));
 		Some(asker)
 	}
 

@@ -17,7 +17,11 @@ use {
 		},
 	},
 	rand::RngExt,
+	std::collections::BTreeMap,
 };
+
+/// After how many election timeouts without one a formation is taken to get no leader.
+const ELECTIONS: Ticks = 5;
 
 /// A node that looks for a formation.
 #[derive(Debug)]
@@ -74,19 +78,39 @@ impl Replica {
 		seeking.map(|(peer, info)| (peer, info.preference))
 	}
 
-	/// The formation to join, of those that can be seen: one that has a leader who
-	/// can admit, and of those the one that others will yield to.
+	/// The formation to join, of those that can be seen: the one that others will
+	/// yield to, unless nobody has led it for so long that it must have lost its quorum
+	/// and would let nobody in. An election is no reason to join a lesser one: that
+	/// would make it one that need not yield.
 	pub(super) fn best_formation(&self) -> Option<FormationId> {
+		let patience = ELECTIONS * self.settings.raft.election_timeout;
+		let may_be_led = |info: &FormationInfo| {
+			let since = self.leaderless.get(&info.formation);
+			since.is_none_or(|since| self.now < since.saturating_add(patience))
+		};
 		let seen = self.bonds.formations().map(|(_, info)| info);
 		let alive = seen.filter(|info| !self.has_ended(info.formation));
 		alive
-			// One without a leader may have lost its quorum, and would let nobody in.
-			.max_by_key(|info| (info.leader.is_some(), info.rank()))
+			.max_by_key(|info| (may_be_led(info), info.rank()))
 			.map(|info| info.formation)
+	}
+
+	/// Notes since when nobody is seen to lead which formation.
+	pub(super) fn watch_leaders(&mut self) {
+		let mut is_led: BTreeMap<FormationId, bool> = BTreeMap::new();
+		for (_, info) in self.bonds.formations() {
+			*is_led.entry(info.formation).or_default() |= info.leader.is_some();
+		}
+		self.leaderless
+			.retain(|formation, _| is_led.get(formation) == Some(&false));
+		for (formation, _) in is_led.into_iter().filter(|(_, is_led)| !is_led) {
+			self.leaderless.entry(formation).or_insert(self.now);
+		}
 	}
 
 	pub(super) fn advance_seeking(&mut self) {
 		self.watch_founder();
+		self.watch_leaders();
 		if let Some(formation) = self.best_formation() {
 			self.give_up_gathering();
 			return self.join(formation);

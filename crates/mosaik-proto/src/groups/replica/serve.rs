@@ -257,7 +257,7 @@ impl Replica {
 				};
 				self.send(peer, answer);
 			}
-			None => {}
+			Some(Asker::Nobody) | None => {}
 		}
 	}
 

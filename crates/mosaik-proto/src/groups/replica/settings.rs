@@ -29,7 +29,8 @@ pub struct ReplicaSettings {
 	/// How long a member that cannot leave tries to. Longer than it takes to remove
 	/// who is dead. Default: 15,000.
 	pub leave_patience: Ticks,
-	/// The most commands of this node that wait to be committed. Default: 4,096.
+	/// The most commands of this node that wait to be committed, and the most calls to
+	/// leave. Default: 4,096.
 	pub max_pending: usize,
 	/// The most bytes of them. Default: 8 MiB.
 	pub max_pending_bytes: usize,

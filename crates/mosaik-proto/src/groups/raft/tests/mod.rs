@@ -31,6 +31,7 @@ mod replication;
 mod robustness;
 mod script;
 mod sessions;
+mod signs_of_life;
 mod snapshots;
 mod transfer;
 

@@ -250,3 +250,43 @@ fn all_members_that_leave_at_once_are_gone() {
 		assert_eq!(world.outcome(node, call), Outcome::Left);
 	}
 }
+
+#[test]
+fn each_call_has_its_own_time_to_leave_in() {
+	let mut world = World::formed(3);
+	let node = world.others(&[world.leader().unwrap()])[0];
+	let others = world.others(&[node]);
+	world.split(&[node], &others);
+	let first = world.call(node, |call| Input::Leave { call });
+	world.run(10_000);
+	let second = world.call(node, |call| Input::Leave { call });
+	let refused = Outcome::CannotLeave(Obstacle::NoLeader);
+	assert_eq!(world.outcome(node, first), refused);
+	assert!(!world.is_done(node, second));
+	world.join_up(&[node], &others);
+	assert_eq!(world.outcome(node, second), Outcome::Left);
+}
+
+#[test]
+fn so_many_calls_to_leave_wait_and_no_more() {
+	let mut world = World::new();
+	let limited = ReplicaSettings {
+		max_pending: 1,
+		..ReplicaSettings::default()
+	};
+	world.start(0, limited);
+	world.wait("it is online", |world| world.is_online(0));
+	world.hang(|_, kind| matches!(kind, WriteKind::Engine(_)));
+	world.call(0, |call| Input::Leave { call });
+	assert_eq!(world.leave(0), Outcome::Overloaded);
+}
+
+#[test]
+fn who_has_closed_the_formation_is_not_told_that_it_cannot_leave() {
+	let mut world = World::formed(1);
+	world.hang(|_, kind| matches!(kind, WriteKind::Engine(_)));
+	let call = world.call(0, |call| Input::Leave { call });
+	world.run(60_000);
+	assert!(!world.is_done(0, call), "only its disk can be waited for");
+	assert_eq!(world.state(0).life, crate::groups::state::Life::Closed);
+}

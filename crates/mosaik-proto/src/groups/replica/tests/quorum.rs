@@ -115,3 +115,41 @@ fn who_looks_for_a_formation_finds_the_one_that_lives_beside_a_greater_one_witho
 		assert_eq!(world.applied(3), ["x"]);
 	}
 }
+
+#[test]
+fn an_election_is_no_reason_to_join_a_lesser_formation() {
+	let mut world = World::formed(3);
+	let leader = world.leader().unwrap();
+	let left = world.others(&[leader]);
+	let greater = world.identity(left[0]).unwrap().formation;
+	assert_eq!(world.execute(left[0], "a"), Outcome::Committed(Some(1)));
+	world.start_apart(3, ReplicaSettings::default(), Stored::Empty, false);
+	world.wait("another one is founded", |world| world.is_online(3));
+	assert_eq!(world.execute(3, "x"), Outcome::Committed(Some(1)));
+	let lone = world.identity(3).unwrap().formation;
+	// An election that takes its time.
+	world.lose(|_, _, message| matches!(message, Message::Engine(_)));
+	world.kill(leader);
+	let is_led = |world: &World, node: u8| {
+		let info = world.nodes[&node].replica.info();
+		info.formation().is_some_and(|info| info.leader.is_some())
+	};
+	world.wait("nobody leads", |world| {
+		!left.iter().any(|node| is_led(world, *node))
+	});
+	world.start_apart(4, ReplicaSettings::default(), Stored::Empty, false);
+	world.join_up(&[4], &left);
+	world.connect(4, 3);
+	world.run(2_000);
+	world.lose_nothing();
+	world.wait("the newcomer is let in", |world| world.is_online(4));
+	assert_eq!(world.identity(4).unwrap().formation, greater);
+	world.join_up(&[3], &left);
+	world.wait("the lone one yields", World::is_one);
+	let is_conflict = |event: &Event| matches!(event, Event::Conflict { .. });
+	let mut nodes = world.nodes.keys();
+	assert!(nodes.all(|node| world.count(*node, is_conflict) == 0));
+	let is_superseded =
+		|event: &Event| matches!(event, Event::Superseded { formation, .. } if *formation == lone);
+	assert_eq!(world.count(3, is_superseded), 1);
+}

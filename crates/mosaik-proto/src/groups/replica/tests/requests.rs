@@ -156,6 +156,44 @@ fn what_does_not_fit_is_refused_and_what_waits_is_committed() {
 }
 
 #[test]
+fn reads_whose_asker_is_gone_keep_their_places_until_the_engine_is_done_with_them() {
+	let mut world = World::new();
+	for node in 0..3 {
+		let mut settings = ReplicaSettings::default();
+		settings.raft.max_reads = 4;
+		world.start(node, settings);
+	}
+	world.wait("all vote", World::all_online_of_three);
+	let leader = world.leader().unwrap();
+	let node = world.others(&[leader])[0];
+	// Nothing confirms the reads.
+	world.lose(move |_, to, message| to == leader && matches!(message, Message::Engine(_)));
+	let ask = |world: &mut World| world.call(node, |call| Input::Read { call });
+	for _ in 0..2 {
+		ask(&mut world);
+	}
+	world.disconnect(node, leader);
+	world.connect(node, leader);
+	for _ in 0..2 {
+		ask(&mut world);
+	}
+	let reads = |world: &World| {
+		let (_, raft) = world.nodes[&leader].replica.engine().unwrap();
+		raft.load().reads
+	};
+	assert_eq!(reads(&world), 2, "half of the places are the leader's own");
+	let own = [0, 1].map(|_| world.call(leader, |call| Input::Read { call }));
+	assert_eq!(reads(&world), 4);
+	world.lose_nothing();
+	for call in own {
+		assert!(matches!(
+			world.outcome(leader, call),
+			Outcome::Readable { .. }
+		));
+	}
+}
+
+#[test]
 fn a_strong_read_anywhere_shows_all_that_was_acknowledged() {
 	let mut world = World::formed(3);
 	world.start(3, observer());
