@@ -87,7 +87,8 @@ struct Run<'a> {
 	clients: Clients,
 	/// The calls of each node's users that are not answered.
 	calls: Vec<BTreeSet<CallId>>,
-	leaving: BTreeSet<Node>,
+	/// The calls to leave that are not answered.
+	leaving: BTreeSet<(Node, CallId)>,
 	has_anybody_left: bool,
 	agreement: Agreement,
 	identities: Identities,
@@ -272,7 +273,7 @@ impl<'a> Run<'a> {
 					.any(|other| formation.is_some() && self.formation(other) == formation);
 				if has_company {
 					let call = self.clients.call();
-					self.leaving.insert(node);
+					self.leaving.insert((node, call));
 					self.has_anybody_left = true;
 					self.tell(node, Input::Leave { call })?;
 				}
@@ -441,7 +442,7 @@ impl<'a> Run<'a> {
 		self.world.crash(node);
 		let calls = std::mem::take(&mut self.calls[node]);
 		self.clients.crashed(calls.into_iter());
-		self.leaving.remove(&node);
+		self.leaving.retain(|(leaving, _)| *leaving != node);
 		let now = self.world.now();
 		self.bonds.crashed(now, node, &mut self.rng);
 		self.refresh();
@@ -501,13 +502,13 @@ impl<'a> Run<'a> {
 			Note::Done(call, outcome, machine) => {
 				self.calls[node].remove(&call);
 				self.clients.done(now, call, &outcome, machine)?;
-				if outcome == Outcome::Left && self.leaving.remove(&node) {
+				let is_leaving = self.leaving.remove(&(node, call));
+				if is_leaving && outcome == Outcome::Left {
 					self.say(format_args!("{node} has left"));
 					self.crash(node, true);
 				}
 				if matches!(outcome, Outcome::CannotLeave(_)) {
 					self.say(format_args!("{node} cannot leave"));
-					self.leaving.remove(&node);
 				}
 			}
 			Note::Event(event) => {
