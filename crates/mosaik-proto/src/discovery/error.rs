@@ -4,7 +4,6 @@ use crate::{PeerId, id::NetworkId};
 
 /// Why a discovery operation failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
 	/// The node shut down meanwhile. Nothing was changed.
 	#[error("the node is shutting down")]

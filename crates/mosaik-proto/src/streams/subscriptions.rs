@@ -23,7 +23,7 @@ pub trait Backoff: Send + Sync {
 	fn next_backoff(&mut self) -> Option<Duration>;
 
 	/// The last attempt succeeded: start over.
-	fn reset(&mut self);
+	fn reset(&mut self) {}
 }
 
 /// What happens to a consumer.

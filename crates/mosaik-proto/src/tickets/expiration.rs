@@ -24,11 +24,16 @@ impl Expiration {
 		Self::Never
 	}
 
-	/// So long from now; `Never` where that cannot be represented.
+	/// So long from now; `Never` where that is too far in the future to be represented,
+	/// expired where it is too far in the past.
 	pub fn after(duration: impl Into<chrono::Duration>) -> Self {
-		now()
-			.checked_add_signed(duration.into())
-			.map_or(Self::Never, Self::At)
+		let duration = duration.into();
+		let beyond = if duration < chrono::Duration::zero() {
+			Self::At(DateTime::<Utc>::MIN_UTC)
+		} else {
+			Self::Never
+		};
+		now().checked_add_signed(duration).map_or(beyond, Self::At)
 	}
 
 	/// It has just expired.
@@ -56,9 +61,15 @@ impl Expiration {
 		Self::in_n_hours(24)
 	}
 
-	/// So many hours from now; `Never` where that cannot be represented.
+	/// So many hours from now; as [`after`](Self::after) where that cannot be
+	/// represented.
 	pub fn in_n_hours(hours: i64) -> Self {
-		chrono::Duration::try_hours(hours).map_or(Self::Never, Self::after)
+		let beyond = if hours < 0 {
+			chrono::Duration::MIN
+		} else {
+			chrono::Duration::MAX
+		};
+		Self::after(chrono::Duration::try_hours(hours).unwrap_or(beyond))
 	}
 
 	/// Whether the moment has come.
@@ -120,6 +131,9 @@ mod tests {
 		assert!(Expiration::in_1h() < Expiration::in_3h());
 		assert!(Expiration::in_24h() < Expiration::Never);
 		assert_eq!(Expiration::in_n_hours(i64::MAX), Expiration::Never);
+		assert!(Expiration::in_n_hours(i64::MIN).is_expired());
+		assert!(Expiration::after(chrono::Duration::MIN).is_expired());
+		assert_eq!(Expiration::after(chrono::Duration::MAX), Expiration::Never);
 	}
 
 	#[test]

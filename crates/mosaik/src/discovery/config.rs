@@ -18,7 +18,7 @@ crate::runtime::config::config! {
 		announce_interval / with_announce_interval: Duration = Duration::from_secs(5),
 		/// The share of `announce_interval` by which it may be longer, 0 to 1, so
 		/// that nodes do not announce in step; a half by default.
-		announce_jitter / with_announce_jitter: f32 = 0.5,
+		announce_jitter: f32 = 0.5,
 		/// Nodes to turn to first.
 		bootstrap_peers / with_bootstrap_peers: Vec<EndpointAddr> = Vec::new(),
 		/// The nodes of the mainline DHT to start from, `host:port`; the public ones
@@ -26,7 +26,7 @@ crate::runtime::config::config! {
 		dht_bootstrap / with_dht_bootstrap: Vec<String> = Vec::new(),
 		/// How many events a slow receiver of `events()` may be behind before it
 		/// misses some. At least 1; 128 by default. Costs half a kilobyte each.
-		events_backlog / with_events_backlog: usize = 128,
+		events_backlog: usize = 128,
 		/// How long leaving may take; half a second by default.
 		graceful_departure_window / with_graceful_departure_window: Duration =
 			Duration::from_millis(500),
@@ -98,6 +98,20 @@ impl Config {
 }
 
 impl ConfigBuilder {
+	/// Sets [`Config::announce_jitter`].
+	#[must_use]
+	pub const fn with_announce_jitter(mut self, jitter: f32) -> Self {
+		self.config.announce_jitter = jitter;
+		self
+	}
+
+	/// Sets [`Config::events_backlog`].
+	#[must_use]
+	pub const fn with_events_backlog(mut self, events: usize) -> Self {
+		self.config.events_backlog = events;
+		self
+	}
+
 	/// Adds nodes to turn to first, one or many: addresses, or bare ids where a
 	/// lookup can find them.
 	#[must_use]

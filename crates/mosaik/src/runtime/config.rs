@@ -22,6 +22,7 @@ macro_rules! config {
 	) => {
 		$(#[$meta])*
 		#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+		#[serde(default)]
 		pub struct Config {
 			$($(#[$field_meta])* pub $field: $type,)*
 		}

@@ -22,7 +22,8 @@ pub struct ExponentialBackoff {
 	pub max_interval: Duration,
 	/// After so much waiting without a success it gives up; `None` for never.
 	pub max_elapsed_time: Option<Duration>,
-	elapsed: Duration,
+	/// How long it has waited since the last success.
+	pub elapsed: Duration,
 }
 
 impl Default for ExponentialBackoff {

@@ -6,7 +6,10 @@ use {
 		backoff::{Backoff, ExponentialBackoffBuilder},
 		subscribe::Inlet,
 	},
-	crate::runtime::queue::{Capacity, Reader, queue},
+	crate::runtime::{
+		exclusive::Exclusive,
+		queue::{Capacity, Reader, queue},
+	},
 	futures::Stream,
 	mosaik_proto::{
 		discovery::PeerInfo,
@@ -146,7 +149,7 @@ impl<'s, D: Datum> Builder<'s, D> {
 		Consumer {
 			config,
 			inlet,
-			reader,
+			reader: Exclusive::new(reader),
 			_end: end.drop_guard(),
 		}
 	}
@@ -173,7 +176,7 @@ impl<D: Datum> fmt::Debug for Builder<'_, D> {
 pub struct Consumer<D: Datum> {
 	config: ConsumerConfig,
 	inlet: Arc<Inlet>,
-	reader: Reader<D>,
+	reader: Exclusive<Reader<D>>,
 	_end: DropGuard,
 }
 
@@ -188,7 +191,7 @@ impl<D: Datum> Consumer<D> {
 		&self.config.stream_id
 	}
 
-	/// Whether its conditions for being online are met.
+	/// Whether its conditions for being online are met and the network is up.
 	pub fn is_online(&self) -> bool {
 		self.inlet.is_online()
 	}
@@ -214,18 +217,18 @@ impl<D: Datum> Consumer<D> {
 	///
 	/// Cancellation safe: no datum is lost when it is dropped.
 	pub async fn recv(&mut self) -> Option<D> {
-		poll_fn(|cx| self.reader.poll_next(cx)).await
+		poll_fn(|cx| self.reader.get_mut().poll_next(cx)).await
 	}
 
 	/// As [`recv`](Self::recv).
 	pub async fn next(&mut self) -> Option<D> {
 		// By way of `recv` every datum would be moved once more.
-		poll_fn(|cx| self.reader.poll_next(cx)).await
+		poll_fn(|cx| self.reader.get_mut().poll_next(cx)).await
 	}
 
 	/// The next datum if one is here.
 	pub fn try_recv(&mut self) -> Option<D> {
-		self.reader.try_next()
+		self.reader.get_mut().try_next()
 	}
 }
 
@@ -245,6 +248,6 @@ impl<D: Datum> Stream for Consumer<D> {
 	type Item = D;
 
 	fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<D>> {
-		self.get_mut().reader.poll_next(cx)
+		self.get_mut().reader.get_mut().poll_next(cx)
 	}
 }

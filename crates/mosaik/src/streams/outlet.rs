@@ -19,7 +19,7 @@ use {
 		wire::{self, CloseCode, Datum},
 	},
 	std::{
-		collections::BTreeMap,
+		collections::{BTreeMap, BTreeSet},
 		pin::Pin,
 		sync::{
 			Arc, Mutex, MutexGuard, PoisonError,
@@ -199,9 +199,9 @@ impl Outlet {
 		if cut.is_empty() {
 			return;
 		}
-		for (key, missed) in cut {
-			self.metrics.dropped.increment(missed);
-			if let Some(subscriber) = inner.subscribers.get(&key) {
+		for (key, missed) in &cut {
+			self.metrics.dropped.increment(*missed);
+			if let Some(subscriber) = inner.subscribers.get(key) {
 				tracing::debug!(
 					stream = %self.stream.short(),
 					consumer = %subscriber.info.consumer_id().short(),
@@ -210,7 +210,17 @@ impl Outlet {
 				subscriber.cut.send_replace(Some(CloseCode::TooSlow));
 			}
 		}
+		if inner.fanout.consumers() == 0 {
+			// Nobody is there for what is sent until the user's conditions are asked.
+			self.online.store(false, Ordering::Release);
+		}
 		drop(inner);
+		// Where the set is being changed, by the user's conditions perhaps, the writer
+		// of each consumer does it.
+		if let Ok(changing) = self.changing.try_lock() {
+			let keys: BTreeSet<ConsumerKey> = cut.iter().map(|(key, _)| *key).collect();
+			self.remove(&changing, &keys);
+		}
 		self.room.notify_waiters();
 	}
 
@@ -330,17 +340,22 @@ impl Outlet {
 	/// Removes a consumer, if it is still there. What one missed that was cut has
 	/// been counted.
 	pub(super) fn unsubscribe(&self, slot: &Slot) {
-		let _changing = self.changing();
-		let channels = self.infos(|key, info| (key != slot.key).then(|| info.clone()));
+		self.remove(&self.changing(), &BTreeSet::from([slot.key]));
+		slot.state.send_replace(State::Terminated);
+		self.room.notify_waiters();
+	}
+
+	/// Removes consumers, those of them that are still there.
+	fn remove(&self, _changing: &MutexGuard<'_, ()>, keys: &BTreeSet<ConsumerKey>) {
+		let channels = self.infos(|key, info| (!keys.contains(&key)).then(|| info.clone()));
 		let set = self.judge(channels);
 		let mut inner = self.lock();
-		let missed = inner.fanout.unsubscribe(slot.key);
-		inner.subscribers.remove(&slot.key);
+		for key in keys {
+			let missed = inner.fanout.unsubscribe(*key);
+			self.metrics.dropped.increment(missed);
+			inner.subscribers.remove(key);
+		}
 		self.publish(&inner, set);
-		drop(inner);
-		slot.state.send_replace(State::Terminated);
-		self.metrics.dropped.increment(missed);
-		self.room.notify_waiters();
 	}
 
 	/// The consumers as they are to be shown, those left out for which there is

@@ -5,6 +5,7 @@ use {
 		ChannelConditions, ChannelInfo, Streams, When,
 		outlet::{Limits, Outlet, Refused},
 	},
+	crate::runtime::exclusive::Exclusive,
 	futures::Sink,
 	mosaik_proto::{
 		discovery::PeerInfo,
@@ -17,7 +18,10 @@ use {
 		fmt,
 		future::Future,
 		pin::Pin,
-		sync::Arc,
+		sync::{
+			Arc,
+			atomic::{AtomicU32, Ordering},
+		},
 		task::{Context, Poll, ready},
 	},
 	tokio::sync::mpsc::UnboundedSender,
@@ -25,6 +29,9 @@ use {
 
 /// How many datums a consumer may fall behind, by default.
 pub const DEFAULT_BUFFER_SIZE: usize = 1024;
+
+/// How many datums a handle sends before it lets others run.
+const TURN: u32 = 4096;
 
 /// Why a datum could not be encoded.
 #[derive(Debug, thiserror::Error)]
@@ -244,12 +251,14 @@ impl<'s, D: Datum> Builder<'s, D> {
 			Ok(handle) => Ok(Producer {
 				handle,
 				room: None,
-				pending: None,
+				pending: Exclusive::default(),
+				turn: AtomicU32::new(0),
 			}),
 			Err(handle) => Err(BuilderError::AlreadyExists(Producer {
 				handle,
 				room: None,
-				pending: None,
+				pending: Exclusive::default(),
+				turn: AtomicU32::new(0),
 			})),
 		}
 	}
@@ -294,7 +303,9 @@ pub struct Producer<D: Datum> {
 	/// What this handle waits for as a sink.
 	room: Option<Pin<Box<dyn Future<Output = ()> + Send + Sync>>>,
 	/// What this handle took as a sink when another one had just taken the room.
-	pending: Option<D>,
+	pending: Exclusive<Option<D>>,
+	/// How many datums it sent without a pause.
+	turn: AtomicU32,
 }
 
 // Datums are moved, never pinned.
@@ -336,6 +347,10 @@ impl<D: Datum> Producer<D> {
 	/// # Errors
 	/// When the datum cannot be encoded or the network has shut down.
 	pub async fn send(&self, datum: D) -> Result<(), Error<D>> {
+		if self.is_turn_over() {
+			// Before it is sent: what is cancelled here was not.
+			tokio::task::yield_now().await;
+		}
 		let mut datum = datum;
 		loop {
 			datum = match self.try_send(datum) {
@@ -351,7 +366,20 @@ impl<D: Datum> Producer<D> {
 				result => return result,
 			};
 			self.handle.outlet.wait(wait).await;
+			self.turn.store(0, Ordering::Relaxed);
 		}
+	}
+
+	/// Whether it is time to let others run. A producer whose consumers keep up, or
+	/// that needs none, never has to wait: on a runtime of one thread nothing else
+	/// would ever run.
+	fn is_turn_over(&self) -> bool {
+		// A lost update makes a turn longer: nothing depends on its exact length.
+		let turn = self.turn.load(Ordering::Relaxed) + 1;
+		let is_over = turn >= TURN;
+		self.turn
+			.store(if is_over { 0 } else { turn }, Ordering::Relaxed);
+		is_over
 	}
 
 	/// Sends a datum now or not at all.
@@ -382,7 +410,8 @@ impl<D: Datum> Clone for Producer<D> {
 		Self {
 			handle: self.handle.clone(),
 			room: None,
-			pending: None,
+			pending: Exclusive::default(),
+			turn: AtomicU32::new(0),
 		}
 	}
 }
@@ -409,6 +438,10 @@ impl<D: Datum> Sink<D> for Producer<D> {
 			}
 			if outlet.is_ready() {
 				this.room = None;
+				if this.is_turn_over() {
+					cx.waker().wake_by_ref();
+					return Poll::Pending;
+				}
 				return Poll::Ready(Ok(()));
 			}
 			ready!(this.poll_room(cx));
@@ -420,7 +453,7 @@ impl<D: Datum> Sink<D> for Producer<D> {
 		match this.try_send(datum) {
 			// There was room, but another handle or the last consumer was faster.
 			Err(Error::Full(datum) | Error::Offline(datum)) => {
-				this.pending = Some(datum);
+				*this.pending.get_mut() = Some(datum);
 				Ok(())
 			}
 			result => result,
@@ -441,9 +474,11 @@ impl<D: Datum> Sink<D> for Producer<D> {
 impl<D: Datum> Producer<D> {
 	/// Sends what could not be sent before.
 	fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error<D>>> {
-		while let Some(datum) = self.pending.take() {
+		while let Some(datum) = self.pending.get_mut().take() {
 			match self.try_send(datum) {
-				Err(Error::Full(datum) | Error::Offline(datum)) => self.pending = Some(datum),
+				Err(Error::Full(datum) | Error::Offline(datum)) => {
+					*self.pending.get_mut() = Some(datum);
+				}
 				result => return Poll::Ready(result),
 			}
 			ready!(self.poll_room(cx));

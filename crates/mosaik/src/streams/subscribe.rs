@@ -30,7 +30,10 @@ use {
 	},
 	std::{
 		collections::BTreeMap,
-		sync::{Arc, Mutex, MutexGuard, PoisonError},
+		sync::{
+			Arc, Mutex, MutexGuard, PoisonError,
+			atomic::{AtomicBool, Ordering},
+		},
 		time::{Duration, Instant},
 	},
 	tokio::{
@@ -73,6 +76,8 @@ pub(super) struct Inlet {
 	channels: watch::Sender<Channels<ChannelInfo>>,
 	online: watch::Sender<bool>,
 	online_when: Option<ChannelConditions>,
+	/// The consumer or the network has ended.
+	has_ended: AtomicBool,
 	pub(super) when: When,
 	pub(super) stats: Stats,
 	metrics: ConsumerMetrics,
@@ -102,6 +107,7 @@ impl Inlet {
 			channels,
 			online,
 			online_when,
+			has_ended: AtomicBool::new(false),
 			when: When::new(online_watch, channels_watch),
 			stats,
 			metrics,
@@ -165,11 +171,11 @@ impl Inlet {
 			.send_if_modified(|current| std::mem::replace(current, online) != online);
 	}
 
-	/// Whether the conditions are met by the producers it shows.
+	/// Whether it goes on, and the conditions are met by the producers it shows.
 	pub(super) fn is_online(&self) -> bool {
-		self.online_when
-			.as_ref()
-			.is_none_or(|online_when| online_when.holds_without_panic(&self.channels()))
+		let is_met =
+			|online_when: &ChannelConditions| online_when.holds_without_panic(&self.channels());
+		!self.has_ended.load(Ordering::Acquire) && self.online_when.as_ref().is_none_or(is_met)
 	}
 
 	fn producers(&self) -> MutexGuard<'_, BTreeMap<PeerId, Producer>> {
@@ -188,7 +194,7 @@ struct Follower<D: Datum> {
 	catalog: watch::Receiver<Catalog>,
 	writer: Writer<D>,
 	/// Told by each attempt that was accepted.
-	subscribed: (mpsc::Sender<PeerId>, mpsc::Receiver<PeerId>),
+	subscribed: (mpsc::Sender<Subscribed>, mpsc::Receiver<Subscribed>),
 	/// The attempts that are on, one per producer at most.
 	attempts: FuturesUnordered<BoxFuture<'static, (PeerId, Outcome)>>,
 	/// When the first ticket of an eligible producer expires.
@@ -223,9 +229,17 @@ impl<D: Datum> Follower<D> {
 			let wake = self.next_wake();
 			tokio::select! {
 				biased;
-				() = end.cancelled() => return,
+				() = end.cancelled() => {
+					// Before the reader sees the end.
+					self.inlet.has_ended.store(true, Ordering::Release);
+					return;
+				}
 				// Before the ends, which come later.
-				Some(peer) = self.subscribed.1.recv() => self.on_subscribed(peer),
+				Some((peer, seen)) = self.subscribed.1.recv() => {
+					self.on_subscribed(peer);
+					// Fails when the attempt has ended meanwhile.
+					let _ = seen.send(());
+				}
 				Some((peer, outcome)) = self.attempts.next() => self.on_ended(peer, outcome),
 				Ok(()) = self.catalog.changed() => self.on_catalog(),
 				() = sleep_until(wake) => {
@@ -420,8 +434,11 @@ struct ProducerReader<D: Datum> {
 	info: PeerInfo,
 	stats: Arc<Stats>,
 	writer: Writer<D>,
-	subscribed: mpsc::Sender<PeerId>,
+	subscribed: mpsc::Sender<Subscribed>,
 }
+
+/// A producer that accepted, and whom to tell that this is shown.
+type Subscribed = (PeerId, oneshot::Sender<()>);
 
 /// Why reading ended: a code, if there was one.
 type Ended = Option<CloseCode>;
@@ -438,7 +455,7 @@ impl<D: Datum> ProducerReader<D> {
 		let code = match self.subscribe().await {
 			Ok(lane) => {
 				self.stats.start();
-				let _ = self.subscribed.send(*self.info.id()).await;
+				self.report_subscribed().await;
 				self.read(lane).await
 			}
 			Err(code) => code,
@@ -450,6 +467,16 @@ impl<D: Datum> ProducerReader<D> {
 			"subscription ended"
 		);
 		Outcome::of(code)
+	}
+
+	/// Nothing is read before the subscription is shown: who has a datum finds the
+	/// producer connected.
+	async fn report_subscribed(&self) {
+		let (seen, is_seen) = oneshot::channel();
+		// Both fail when the consumer is gone.
+		if self.subscribed.send((*self.info.id(), seen)).await.is_ok() {
+			let _ = is_seen.await;
+		}
 	}
 
 	async fn subscribe(&self) -> Result<Lane, Ended> {
@@ -617,7 +644,8 @@ mod tests {
 		let mut follower = Follower::new(inlet, writer, backoff, CancellationToken::new());
 		let peer = SecretKey::from_bytes(&[1; 32]).public();
 		for _ in 0..REPORTS {
-			follower.subscribed.0.try_send(peer).unwrap();
+			let (seen, _) = oneshot::channel();
+			follower.subscribed.0.try_send((peer, seen)).unwrap();
 		}
 		let version = PeerEntryVersion::default();
 		follower.handle(Input::Eligible([(peer, version)].into(), version));

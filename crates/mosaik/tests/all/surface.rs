@@ -78,6 +78,8 @@ fn the_traits_are_implemented() {
 		streams::producer::BuilderError<D>: StdError;
 		streams::Producer<D>: Clone, Debug, Send, Sync, Unpin, futures::Sink<D, Error = streams::producer::Error<D>>;
 		streams::Consumer<D>: Debug, Send, Sync, Unpin, futures::Stream<Item = D>;
+		streams::Producer<std::cell::Cell<u8>>: Send, Sync;
+		streams::Consumer<std::cell::Cell<u8>>: Send, Sync;
 		streams::State: Copy, Eq, Debug;
 		streams::Stats: Default, Debug, Display;
 		streams::ChannelConditions: Clone, Debug, PartialEq<bool>, Future<Output = ()>, Send, Sync, Unpin;
@@ -222,7 +224,7 @@ fn every_field_of_the_discovery_config_has_a_setter() {
 			.with_bootstrap(iroh::EndpointAddr::from(peer))
 			.with_bootstrap([peer])
 			.with_bootstrap(vec![iroh::EndpointAddr::from(peer)])
-			.with_events_backlog(7_usize)
+			.with_events_backlog(7)
 			.with_graceful_departure_window(second)
 			.with_max_rtt(second)
 			.with_max_rtt(Some(second))
@@ -247,6 +249,11 @@ fn every_field_of_the_discovery_config_has_a_setter() {
 	assert_eq!(config.purge_after, second);
 	assert_eq!(config.rtt_probe_interval, second);
 	assert_eq!(config.tags, ["a", "b"].map(Tag::from));
+	let stored: discovery::Config = serde_json::from_str(r#"{"events_backlog":7}"#).unwrap();
+	assert_eq!(
+		stored.events_backlog, 7,
+		"what is not stored is the default"
+	);
 }
 
 #[expect(dead_code, reason = "a compile test")]
@@ -298,7 +305,6 @@ fn discovery_errors_are_listed(error: discovery::Error) {
 			is::<(PeerId, PeerId)>((a, b))
 		}
 		Error::Other(error) => is::<Box<dyn StdError + Send + Sync>>(error),
-		_ => {}
 	}
 }
 
@@ -401,8 +407,10 @@ fn streams_have_their_items(network: &Network, sink: UnboundedSender<D>) {
 	let producer = match built {
 		Ok(producer) | Err(streams::producer::BuilderError::AlreadyExists(producer)) => producer,
 	};
-	let backoff: streams::backoff::ExponentialBackoff =
-		streams::backoff::ExponentialBackoff::default();
+	let backoff: streams::backoff::ExponentialBackoff = streams::backoff::ExponentialBackoff {
+		max_elapsed_time: None,
+		..Default::default()
+	};
 	let mut consumer: streams::Consumer<D> = streams
 		.consumer()
 		.online_when(|c| c.unmet())

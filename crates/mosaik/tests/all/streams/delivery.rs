@@ -6,7 +6,7 @@ use {
 	futures::{SinkExt, StreamExt, future::join_all, stream},
 	mosaik::{
 		Bytes, StreamId,
-		streams::{StreamDef, backoff::ExponentialBackoffBuilder, producer},
+		streams::{ChannelInfo, StreamDef, backoff::ExponentialBackoffBuilder, producer},
 	},
 };
 
@@ -378,8 +378,68 @@ async fn a_consumer_ends_with_its_network() {
 	let producer = n0.streams().produce::<Item>();
 	let mut consumer = n1.streams().consume::<Item>();
 	subscribed(&producer, 1).await;
+	assert!(consumer.is_online());
 	drop(n1);
 	assert_eq!(soon("the end", consumer.recv()).await, None);
+	assert!(!consumer.is_online());
+	soon("offline", consumer.when().offline()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_a_datum_finds_its_producer_connected() {
+	let [n0, n1] = nodes().await;
+	let producer = n0.streams().produce::<Item>();
+	for round in 0..30 {
+		let mut consumer = n1.streams().consume::<Item>();
+		producer.send(item(0, round)).await.unwrap();
+		assert_eq!(next(&mut consumer).await, item(0, round));
+		assert!(consumer.when().subscribed().is_condition_met());
+		assert!(
+			consumer
+				.producers()
+				.all(|channel| ChannelInfo::is_connected(&channel))
+		);
+		drop(consumer);
+		soon("unsubscribed", producer.when().unsubscribed()).await;
+	}
+}
+
+/// On one thread: nothing runs that the producer does not make room for.
+#[tokio::test]
+async fn a_producer_that_never_waits_lets_others_run() {
+	let [n0] = nodes().await;
+	let producer = n0
+		.streams()
+		.producer::<u64>()
+		.online_when(|consumers| consumers.minimum_of(0))
+		.build()
+		.unwrap();
+	let mut numbers = 0..1_000_000;
+	let mut sink = producer.clone();
+	for as_sink in [false, true] {
+		let mut turns = 0;
+		let sends = async {
+			loop {
+				let number = numbers.next().expect("others run in between");
+				if as_sink {
+					SinkExt::send(&mut sink, number).await.unwrap();
+				} else {
+					producer.send(number).await.unwrap();
+				}
+			}
+		};
+		let others = async {
+			while turns < 3 {
+				turns += 1;
+				tokio::task::yield_now().await;
+			}
+		};
+		tokio::select! {
+			biased;
+			() = sends => {}
+			() = others => {}
+		}
+	}
 }
 
 #[tokio::test(flavor = "multi_thread")]

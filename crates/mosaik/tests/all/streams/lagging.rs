@@ -55,6 +55,28 @@ async fn a_consumer_that_falls_behind_is_cut_and_delays_no_other() {
 	drop(stalled);
 }
 
+/// On one thread: the producer alone decides from the cut on.
+#[tokio::test]
+async fn who_has_cut_its_only_consumer_takes_nothing_more() {
+	let [n0, n1] = nodes().await;
+	let producer = small(&n0, 4).build().unwrap();
+	let stalled = n1.streams().consume::<Blob>();
+	subscribed(&producer, 1).await;
+	let mut was_full = false;
+	loop {
+		match producer.try_send(Blob::numbered(0)) {
+			Ok(()) => assert!(!was_full, "taken by nobody"),
+			Err(producer::Error::Full(_)) => was_full = true,
+			Err(error) => {
+				assert!(matches!(error, producer::Error::Offline(_)), "{error}");
+				break;
+			}
+		}
+	}
+	assert_eq!(producer.consumers().count(), 0);
+	drop(stalled);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_producer_waits_for_a_consumer_that_may_not_be_cut() {
 	let [n0, n1, n2] = nodes().await;
