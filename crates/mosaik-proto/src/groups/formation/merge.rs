@@ -237,8 +237,10 @@ impl Merge {
 		if !is_due || scene.state.life_index > scene.status.commit {
 			return None;
 		}
-		let leaders = scene.others.iter().filter(|other| other.formation == into);
-		let leader = leaders
+		// Who is cut off from the leader knows none, perhaps in the same term.
+		let is_led = |other: &&FormationInfo| other.formation == into && other.leader.is_some();
+		let led = scene.others.iter().filter(is_led);
+		let leader = led
 			.max_by_key(|other| other.term)
 			.and_then(|other| other.leader)?;
 		self.asked_at = Some(now);

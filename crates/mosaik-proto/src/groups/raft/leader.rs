@@ -177,8 +177,11 @@ impl Raft {
 		};
 		let voters = config.voters.len();
 		let heard = config.voters.iter().filter(answered).count();
-		// Only what could really be removed now counts: rules (ii) and (iii).
-		let can_change = self.log.state().config_index <= self.commit && self.has_own_commit();
+		// Only what could really be removed now counts: rules (ii) and (iii), and that
+		// the formation goes on.
+		let state = self.log.state();
+		let can_change =
+			state.is_open() && state.config_index <= self.commit && self.has_own_commit();
 		let can_shed = can_change && heard < voters && voters > self.settings.min_voters.max(1);
 		heard >= config.majority() || can_shed && heard >= quorum::majority(voters - 1)
 	}

@@ -85,10 +85,13 @@ impl Bonds {
 	pub(super) fn contact(&self, formation: FormationId) -> Option<PeerId> {
 		let members = self.formations();
 		let members = members.filter(|(_, info)| info.formation == formation);
-		let latest = members.clone().max_by_key(|(_, info)| info.term);
-		let leader = latest.and_then(|(_, info)| info.leader);
-		leader
-			.filter(|leader| self.contains(leader))
-			.or(latest.map(|(peer, _)| peer))
+		// Who is cut off from the leader knows none, perhaps in the same term.
+		let leads = |(peer, info): &(PeerId, &FormationInfo)| info.leader == Some(*peer);
+		let leader = members.clone().filter(leads);
+		let latest = leader.max_by_key(|(_, info)| info.term);
+		let latest = latest.or_else(|| members.max_by_key(|(_, info)| info.term));
+		let (peer, info) = latest?;
+		let leader = info.leader.filter(|leader| self.contains(leader));
+		Some(leader.unwrap_or(peer))
 	}
 }

@@ -111,7 +111,11 @@ impl Replica {
 				member.raft.ask_all();
 				false
 			}
-			Some(Advice::Wait) => false,
+			Some(Advice::Wait) => {
+				// The answer may have been lost: only heartbeats ask again.
+				member.raft.stay_awake();
+				false
+			}
 			None => {
 				member.autopilot.forget();
 				false

@@ -8,7 +8,7 @@ use {
 			config::{Config, MemberInfo},
 			engine::Recovered,
 			formation::{
-				info::{FormationInfo, Standing},
+				info::{FormationInfo, Info, Standing},
 				pledge::{Gathering, Pledge},
 				seeker::{Decision, Seeker},
 			},
@@ -22,6 +22,9 @@ use {
 
 /// After how many election timeouts without one a formation is taken to get no leader.
 const ELECTIONS: Ticks = 5;
+
+/// Of how much reluctance that takes account.
+const MAX_FACTOR: u64 = 8;
 
 /// A node that looks for a formation.
 #[derive(Debug)]
@@ -83,16 +86,30 @@ impl Replica {
 	/// and would let nobody in. An election is no reason to join a lesser one: that
 	/// would make it one that need not yield.
 	pub(super) fn best_formation(&self) -> Option<FormationId> {
-		let patience = ELECTIONS * self.settings.raft.election_timeout;
 		let may_be_led = |info: &FormationInfo| {
-			let since = self.leaderless.get(&info.formation);
-			since.is_none_or(|since| self.now < since.saturating_add(patience))
+			let Some(since) = self.leaderless.get(&info.formation) else {
+				return true;
+			};
+			let patience = self.patience_with(info.formation);
+			self.now < since.saturating_add(patience)
 		};
 		let seen = self.bonds.formations().map(|(_, info)| info);
 		let alive = seen.filter(|info| !self.has_ended(info.formation));
 		alive
 			.max_by_key(|info| (may_be_led(info), info.rank()))
 			.map(|info| info.formation)
+	}
+
+	/// How long an election of a formation may take: reluctant members take longer.
+	fn patience_with(&self, formation: FormationId) -> Ticks {
+		let is_of = |info: &&Info| {
+			let told = info.formation();
+			told.is_some_and(|told| told.formation == formation)
+		};
+		let members = self.bonds.infos().map(|(_, info)| info).filter(is_of);
+		let factors = members.map(|info| info.preference.factor());
+		let factor = factors.max().unwrap_or(1).min(MAX_FACTOR);
+		(ELECTIONS * factor).saturating_mul(self.settings.raft.election_timeout)
 	}
 
 	/// Notes since when nobody is seen to lead which formation.

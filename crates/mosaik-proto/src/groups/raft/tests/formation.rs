@@ -119,3 +119,17 @@ fn attempts_are_counted_over_changes_of_leader() {
 	assert_eq!(cluster.raft(3).log_state().attempts, 2);
 	cluster.assert_equal();
 }
+
+/// No change of members can follow the end of a formation: a leader that cannot
+/// commit it must not go on as if it could still remove who is silent.
+#[test]
+fn a_leader_that_cannot_commit_the_end_steps_down() {
+	let mut cluster = Cluster::of(2);
+	cluster.elect(1);
+	propose(&mut cluster, yielding(1)).unwrap();
+	cluster.crash(2);
+	propose(&mut cluster, dissolve(7, 1)).unwrap();
+	assert_eq!(cluster.leader(), Some(1));
+	cluster.run(3 * settings().election_timeout);
+	assert_eq!(cluster.leader(), None);
+}

@@ -170,3 +170,22 @@ fn who_waits_for_a_seat_stays_online_whoever_comes_or_goes() {
 			.all(|node| world.count(*node, offline) == 0)
 	);
 }
+
+#[test]
+fn a_member_that_is_cut_off_from_the_leader_keeps_nobody_from_it() {
+	for order in [[0, 1], [1, 0]] {
+		let mut world = World::new();
+		for node in order {
+			world.start(node, ReplicaSettings::default());
+		}
+		world.wait("both vote", |world| {
+			world.all_online() && world.voters(0) == 2 && world.leader().is_some()
+		});
+		let leader = world.leader().unwrap();
+		// The cut-off one stays a member of the formation, as far as it knows.
+		world.disconnect(leader, 1 - leader);
+		world.run(20_000);
+		world.start(2, ReplicaSettings::default());
+		world.wait("it is let in", |world| world.is_online(2));
+	}
+}
