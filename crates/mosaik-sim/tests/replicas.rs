@@ -3,7 +3,7 @@
 
 use {
 	mosaik_proto::groups::types::LeadershipPreference,
-	mosaik_sim::replicas::{Action, Disks, Plan, Report, run},
+	mosaik_sim::replicas::{Action, Disks, Mix, Plan, Report, run},
 };
 
 fn sound(seed: u64, plan: &Plan) -> Report {
@@ -14,10 +14,10 @@ fn sound(seed: u64, plan: &Plan) -> Report {
 	report
 }
 
-fn sample(disks: Disks) {
+fn sample(disks: Disks, mix: Mix) {
 	let (mut commands, mut merges) = (0, 0);
 	for seed in 0..40 {
-		let plan = Plan::new(seed, 2 + (seed % 5) as usize, disks, 20_000);
+		let plan = Plan::new(seed, 2 + (seed % 5) as usize, disks, 20_000).with_mix(mix);
 		let report = sound(seed, &plan);
 		commands += report.commands;
 		merges += report.merges;
@@ -30,17 +30,27 @@ fn sample(disks: Disks) {
 
 #[test]
 fn nodes_that_keep_what_they_wrote() {
-	sample(Disks::Durable);
+	sample(Disks::Durable, Mix::Random);
 }
 
 #[test]
 fn nodes_that_forget_everything() {
-	sample(Disks::Volatile);
+	sample(Disks::Volatile, Mix::Random);
 }
 
 #[test]
 fn nodes_of_both_kinds() {
-	sample(Disks::Mixed);
+	sample(Disks::Mixed, Mix::Random);
+}
+
+#[test]
+fn faults_that_strike_at_turning_points() {
+	sample(Disks::Mixed, Mix::Ambush);
+}
+
+#[test]
+fn whoever_can_works_while_some_pairs_stay_cut_off() {
+	sample(Disks::Mixed, Mix::Torn);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, reason = "this is a part of a program")]
 
 use {
-	super::{Disks, Plan, Report, run, shrink},
+	super::{Disks, Mix, Plan, Report, run, shrink},
 	clap::Args,
 	std::{
 		sync::{
@@ -31,6 +31,9 @@ pub struct Replicas {
 	/// Whether disks survive: durable, volatile or mixed; by the seed without it.
 	#[arg(long)]
 	disks: Option<Disks>,
+	/// What faults are aimed at: random, ambush or torn; by the seed without it.
+	#[arg(long)]
+	mix: Option<Mix>,
 	/// For how many simulated seconds things go wrong.
 	#[arg(long, default_value_t = 60)]
 	time: u64,
@@ -175,7 +178,12 @@ impl Replicas {
 			1 => Disks::Volatile,
 			_ => Disks::Mixed,
 		});
-		let mut plan = Plan::new(seed, nodes, disks, self.time * 1000);
+		let mix = self.mix.unwrap_or(match seed / 15 % 3 {
+			0 => Mix::Random,
+			1 => Mix::Ambush,
+			_ => Mix::Torn,
+		});
+		let mut plan = Plan::new(seed, nodes, disks, self.time * 1000).with_mix(mix);
 		let mut number = 0;
 		plan.actions.retain(|_| {
 			number += 1;
@@ -197,8 +205,12 @@ impl Replicas {
 		let disks = self
 			.disks
 			.map_or(String::new(), |disks| format!(" --disks {disks}"));
+		let mix = self
+			.mix
+			.map_or(String::new(), |mix| format!(" --mix {mix}"));
 		format!(
-			"cargo run --release -p mosaik-sim -- replicas --seed {seed} --nodes {} --time {}{disks}",
+			"cargo run --release -p mosaik-sim -- replicas --seed {seed} --nodes {} --time \
+			 {}{disks}{mix}",
 			plan.nodes.len(),
 			self.time,
 		)

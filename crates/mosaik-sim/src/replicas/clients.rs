@@ -179,6 +179,11 @@ impl Clients {
 		self.open.len()
 	}
 
+	/// Which calls are not answered.
+	pub(super) fn open_calls(&self) -> impl Iterator<Item = CallId> {
+		self.open.keys().copied()
+	}
+
 	/// Judges all histories, given what each formation applied.
 	pub(super) fn judge(
 		&mut self,

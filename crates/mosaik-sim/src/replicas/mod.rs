@@ -7,6 +7,9 @@
 //! is put right, and must come together: one formation, everybody online, nothing
 //! that was acknowledged missing unless somebody was told.
 //!
+//! Faults are aimed in one of three ways, a [`Mix`]: at nothing, at turning points,
+//! or at the network, parts of which stay cut while all others must work.
+//!
 //! [`Replica`]: mosaik_proto::groups::replica::Replica
 
 mod bonds;
@@ -21,7 +24,7 @@ mod shrink;
 mod storage;
 
 pub use {
-	plan::{Action, Disks, Plan},
+	plan::{Action, Disks, Mix, Plan},
 	run::{Report, run},
 	shrink::shrink,
 };

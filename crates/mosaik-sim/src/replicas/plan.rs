@@ -55,6 +55,32 @@ pub struct Plan {
 	pub actions: Vec<(u64, Action)>,
 	/// When things stop going wrong, in milliseconds.
 	pub end: u64,
+	/// How many of a thousand turning points of a node are met with a fault.
+	pub ambush: u32,
+	/// How many of a thousand pairs of nodes never reach one another, for a while
+	/// before the world is put right.
+	pub torn: u32,
+}
+
+/// What the faults are aimed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mix {
+	/// Nothing: they come as they come.
+	Random,
+	/// Turning points: elections, changes of members, steps of a merge.
+	Ambush,
+	/// The end, where some pairs of nodes stay cut off and all others must work.
+	Torn,
+}
+
+impl fmt::Display for Mix {
+	fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+		f.write_str(match self {
+			Self::Random => "random",
+			Self::Ambush => "ambush",
+			Self::Torn => "torn",
+		})
+	}
 }
 
 /// What kinds of nodes there are.
@@ -133,9 +159,22 @@ impl Plan {
 			weather,
 			actions: Vec::new(),
 			end: millis,
+			ambush: 0,
+			torn: 0,
 		};
 		plan.fill(&mut rng);
 		plan
+	}
+
+	/// The same, with its faults aimed at something. What is planned stays as it is.
+	pub fn with_mix(mut self, mix: Mix) -> Self {
+		let mut rng = Xoshiro256PlusPlus::seed_from_u64(self.seed ^ 0x006d_6978);
+		match mix {
+			Mix::Random => {}
+			Mix::Ambush => self.ambush = rng.random_range(20..600),
+			Mix::Torn => self.torn = rng.random_range(50..700),
+		}
+		self
 	}
 
 	/// Whether all disks survive.
