@@ -253,10 +253,7 @@ impl Fleet {
 		limit: Duration,
 		mut condition: impl FnMut(&[View]) -> Option<T>,
 	) -> T {
-		let factor = std::env::var("TIME_FACTOR")
-			.ok()
-			.and_then(|factor| factor.parse().ok());
-		let deadline = Instant::now() + limit.mul_f64(factor.unwrap_or(1.0));
+		let deadline = Instant::now() + here(limit);
 		let mut views = self.views();
 		loop {
 			if let Some(result) = condition(&views) {
@@ -313,6 +310,13 @@ impl Fleet {
 			all.then_some(())
 		});
 	}
+}
+
+/// How long a time that counts on a free machine may be on this one.
+pub(crate) fn here(limit: Duration) -> Duration {
+	let factor = std::env::var("TIME_FACTOR").ok();
+	let factor = factor.and_then(|factor| factor.parse().ok());
+	limit.mul_f64(factor.unwrap_or(1.0))
 }
 
 /// What a failed test shows.
