@@ -175,6 +175,8 @@ impl Replica {
 		let timeout = self.settings.forward_timeout;
 		let lost = member.leaderless_since.filter(|_| !member.is_quorum_lost);
 		let lost = lost.map(|since| since.saturating_add(self.settings.quorum_lost_after));
+		let is_alone = member.leaderless_since.is_some() && !member.is_closed();
+		let is_unsure = is_alone || self.is_left_behind(member);
 		let config = &member.raft.log_state().config;
 		let has_seats = !seats::is_settled(config, member.max_voters);
 		let is_busy = !self.leaving.is_empty()
@@ -185,10 +187,7 @@ impl Replica {
 			member.requests.deadline(timeout),
 			member.reads.deadline(timeout),
 			is_busy.then_some(member.duties_at),
-			member
-				.leaderless_since
-				.filter(|_| !member.is_closed())
-				.map(|_| member.check_at),
+			is_unsure.then_some(member.check_at),
 			lost,
 		]
 		.into_iter()
@@ -439,10 +438,30 @@ impl Replica {
 		self.start_over(of);
 	}
 
+	/// Whether this node sleeps under a leader that has gone on without it. A member
+	/// is about to be woken; but it may have been removed, and the news lost.
+	fn is_left_behind(&self, member: &Member) -> bool {
+		if !member.raft.is_quiesced() {
+			return false;
+		}
+		let leader = member.leader_peer();
+		let told = leader.and_then(|leader| self.bonds.info(&leader)?.formation());
+		told.is_some_and(|told| {
+			told.formation == member.identity.formation && told.commit > member.raft.commit()
+		})
+	}
+
 	/// Asks whether this node still is a member, where it hears no leader: who was
 	/// removed while nobody could tell it would wait for ever.
 	pub(super) fn check_membership(&mut self) {
 		let (now, every) = (self.now, self.settings.raft.election_timeout);
+		let Phase::Member(member) = &self.phase else {
+			return;
+		};
+		let is_alone = member.leaderless_since.is_some() && !member.is_closed();
+		if member.check_at > now || !is_alone && !self.is_left_behind(member) {
+			return;
+		}
 		let Phase::Member(member) = &mut self.phase else {
 			return;
 		};
@@ -451,12 +470,6 @@ impl Replica {
 			member: id,
 			..
 		} = member.identity;
-		if member.leaderless_since.is_none() || member.is_closed() {
-			return;
-		}
-		if member.check_at > now {
-			return;
-		}
 		member.check_at = now.saturating_add(every);
 		let members = self.bonds.formations();
 		let members = members.filter(|(_, info)| info.formation == formation);

@@ -85,6 +85,8 @@ struct Run<'a> {
 	bonds: Bonds,
 	blocked: BTreeSet<(Node, Node)>,
 	ambush: Ambush,
+	/// Whether nothing goes wrong but what stays cut off.
+	is_torn: bool,
 	rng: Xoshiro256PlusPlus,
 	clients: Clients,
 	/// The calls of each node's users that are not answered.
@@ -127,6 +129,7 @@ impl<'a> Run<'a> {
 			directory: Arc::new(directory),
 			bonds: Bonds::default(),
 			blocked: BTreeSet::new(),
+			is_torn: false,
 			ambush: Ambush::new(plan.seed, plan.ambush, nodes),
 			rng: Xoshiro256PlusPlus::seed_from_u64(plan.seed ^ 0x7275_6e00),
 			clients: Clients::default(),
@@ -526,8 +529,9 @@ impl<'a> Run<'a> {
 					self.say(format_args!("{node} has left"));
 					self.crash(node, true);
 				}
-				if matches!(outcome, Outcome::CannotLeave(_)) {
+				if let Outcome::CannotLeave(why) = outcome {
 					self.say(format_args!("{node} cannot leave"));
+					self.cannot_leave(node, why)?;
 				}
 			}
 			Note::Event(event) => {

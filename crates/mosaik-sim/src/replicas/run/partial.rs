@@ -16,7 +16,7 @@ use {
 		config::Config,
 		engine::Engine as _,
 		formation::info::Standing,
-		replica::CallId,
+		replica::{CallId, Obstacle},
 		state::Life,
 		types::{FormationId, LogIndex},
 	},
@@ -27,8 +27,11 @@ use {
 /// How long it stays torn, in microseconds.
 const TORN: u64 = 360_000_000;
 
-/// How often it is looked at, after the first third.
+/// How often it is looked at.
 const LOOK: u64 = 10_000_000;
+
+/// In how many looks one after the other the same may be found.
+const LOOKS: u32 = 12;
 
 /// What must not last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +58,9 @@ impl Run<'_> {
 	/// Tears the network and demands what is possible in it.
 	pub(super) fn stay_torn(&mut self, per_mille: u32) -> Result<(), String> {
 		self.say(format_args!("the network stays torn"));
-		*self.world.weather() = Weather::default();
+		if self.rng.random() {
+			*self.world.weather() = Weather::default();
+		}
 		self.heal();
 		let nodes = self.plan.nodes.len();
 		for a in 0..nodes {
@@ -68,34 +73,63 @@ impl Run<'_> {
 		}
 		self.refresh();
 		let begun = self.world.now();
-		let mut lasting: Option<BTreeSet<Complaint>> = None;
+		let mut lasting: BTreeMap<Complaint, u32> = BTreeMap::new();
 		let mut commits = BTreeMap::new();
 		while self.world.now() < begun + TORN {
 			for node in 0..nodes {
 				self.start(node)?;
 			}
-			if self.world.now() >= begun + TORN / 3 {
-				let complaints = self.complaints(&commits);
-				commits = self.ask_leaders()?;
-				lasting = Some(match lasting {
-					None => complaints,
-					Some(lasting) => &lasting & &complaints,
-				});
-			} else {
-				for node in 0..nodes {
-					self.execute(node, 1)?;
+			self.is_torn = self.world.now() >= begun + TORN / 4;
+			let complaints = self.complaints(&commits);
+			lasting.retain(|complaint, _| complaints.contains(complaint));
+			for complaint in complaints {
+				let looks = lasting.entry(complaint).or_default();
+				*looks += 1;
+				if *looks > LOOKS {
+					return Err(format!(
+						"partial cut: {complaint:?} for minutes, with {:?} cut: {}",
+						self.blocked,
+						self.standing()
+					));
 				}
+			}
+			commits = self.ask_leaders()?;
+			let node = self.rng.random_range(0..nodes);
+			match self.rng.random_range(0..8) {
+				0 => self.act(&Action::Leave(node))?,
+				1..4 => self.execute(node, 1)?,
+				_ => {}
 			}
 			self.run_until(self.world.now() + LOOK)?;
 		}
-		match lasting.unwrap_or_default().first() {
-			Some(complaint) => Err(format!(
-				"partial cut: {complaint:?} for minutes, with {:?} cut: {}",
-				self.blocked,
-				self.standing()
-			)),
-			None => Ok(()),
+		self.is_torn = false;
+		Ok(())
+	}
+
+	/// A node was told that it cannot leave, although it and those it reaches could
+	/// decide it and go on without it.
+	pub(super) fn cannot_leave(&self, node: Node, why: Obstacle) -> Result<(), String> {
+		let Some(formation) = self.formation(node).filter(|_| self.is_torn) else {
+			return Ok(());
+		};
+		let members: Vec<Node> = (0..self.plan.nodes.len())
+			.filter(|other| self.formation(*other) == Some(formation))
+			.collect();
+		let reaches = |other: &Node| *other == node || self.is_connected(node, *other);
+		if members.len() > 1
+			&& members.iter().all(reaches)
+			&& self.is_able(formation)
+			&& members
+				.iter()
+				.all(|a| members.iter().all(|b| a == b || self.is_connected(*a, *b)))
+			&& members.iter().all(|m| self.is_majority(*m, &members))
+			&& members
+				.iter()
+				.any(|m| *m != node && self.plan.nodes[*m].0.may_vote())
+		{
+			return Err(format!("leaving: {node} {why:?}: {}", self.standing()));
 		}
+		Ok(())
 	}
 
 	/// Gives each leader a command; returns what it had committed.

@@ -167,6 +167,34 @@ fn a_member_that_is_alone_on_its_side_cannot_leave_and_does_not_claim_to_have() 
 	assert_eq!(world.leave(node), Outcome::Left);
 }
 
+/// A follower of a group that sleeps wants to leave, and is removed; nothing of what
+/// the engines say reaches it meanwhile.
+fn removed_asleep(call: impl Fn(CallId) -> Input) -> (World, u8, CallId) {
+	use crate::groups::message::Msg;
+	let mut world = World::formed(3);
+	world.run(20_000);
+	let leader = world.leader().unwrap();
+	let gone = world.others(&[leader])[0];
+	world.lose(move |_, to, message| to == gone && matches!(message, Message::Engine(_)));
+	let member = world.identity(gone).unwrap().member;
+	let leave = world.call(gone, call);
+	world.run(3_000);
+	assert!(!world.is_member(leader, member), "it is removed");
+	assert!(!world.is_done(gone, leave), "and does not know");
+	let lost = world.lose_nothing();
+	let is_news = |message: &Message| matches!(message, Message::Engine(frame) if matches!(frame.msg, Msg::NotMember { .. }));
+	assert!(lost.iter().any(|(_, _, message)| is_news(message)));
+	(world, gone, leave)
+}
+
+#[test]
+fn one_that_was_removed_in_its_sleep_and_not_told_so_has_left_all_the_same() {
+	let (mut world, gone, leave) = removed_asleep(|call| Input::Leave { call });
+	world.run(3_000);
+	assert!(world.is_done(gone, leave));
+	assert_eq!(world.outcome(gone, leave), Outcome::Left);
+}
+
 #[test]
 fn the_only_one_that_may_vote_gives_its_seat_to_who_waits_for_it() {
 	let mut world = World::new();

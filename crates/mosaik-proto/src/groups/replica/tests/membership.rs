@@ -243,6 +243,26 @@ fn a_member_that_was_removed_while_it_was_away_learns_it_and_comes_back_as_anoth
 }
 
 #[test]
+fn a_member_that_was_removed_in_its_sleep_learns_it_and_comes_back_as_another() {
+	let (mut world, leader, followers) = voters(3);
+	let asleep = followers[0];
+	let old = world.identity(asleep).unwrap();
+	world.run(20_000);
+	world.lose(move |_, to, message| to == asleep && matches!(message, Message::Engine(_)));
+	assert_eq!(world.execute(leader, "a"), Outcome::Committed(Some(1)));
+	world.wait("it is removed", |world| {
+		!world.is_member(leader, old.member)
+	});
+	world.run(20_000);
+	assert_eq!(world.identity(asleep), Some(old), "and does not know");
+	world.lose_nothing();
+	world.wait("it is back", |world| {
+		world.is_one() && world.voters(leader) == 3
+	});
+	assert_eq!(world.applied(asleep), ["a"]);
+}
+
+#[test]
 fn a_leader_that_hears_no_majority_steps_down_and_serves_no_strong_read() {
 	let (mut world, leader, followers) = voters(3);
 	world.split(&[leader], &followers);
