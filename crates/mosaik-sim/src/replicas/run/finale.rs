@@ -73,19 +73,21 @@ impl Run<'_> {
 		if self.is_lost() {
 			return true;
 		}
-		let mut formations = BTreeSet::new();
+		// Also who sleeps must know all: nobody would tell it later.
+		let mut ends = BTreeSet::new();
 		for node in 0..self.plan.nodes.len() {
 			let host = self.world.process(node);
 			let Some((identity, raft)) = host.and_then(|host| host.replica.engine()) else {
 				return false;
 			};
-			formations.insert(identity.formation);
-			let is_level = raft.applied() == raft.status().last.index;
+			let last = raft.status().last;
+			ends.insert((identity.formation, last));
+			let is_level = raft.applied() == last.index;
 			if !host.is_some_and(|host| host.replica.is_online()) || !is_level {
 				return false;
 			}
 		}
-		formations.len() == 1
+		ends.len() == 1
 	}
 
 	/// The user decides where two formations cannot: the first yields. Who is left in

@@ -106,8 +106,8 @@ impl Run<'_> {
 		Ok(())
 	}
 
-	/// A node was told that it cannot leave, although it and those it reaches could
-	/// decide it and go on without it.
+	/// A node was told that it cannot leave: wrongly, if all members reach one another
+	/// and one of the others may vote.
 	pub(super) fn cannot_leave(&self, node: Node, why: Obstacle) -> Result<(), String> {
 		let Some(formation) = self.formation(node).filter(|_| self.is_torn) else {
 			return Ok(());
@@ -115,18 +115,12 @@ impl Run<'_> {
 		let members: Vec<Node> = (0..self.plan.nodes.len())
 			.filter(|other| self.formation(*other) == Some(formation))
 			.collect();
-		let reaches = |other: &Node| *other == node || self.is_connected(node, *other);
-		if members.len() > 1
-			&& members.iter().all(reaches)
-			&& self.is_able(formation)
-			&& members
-				.iter()
-				.all(|a| members.iter().all(|b| a == b || self.is_connected(*a, *b)))
-			&& members.iter().all(|m| self.is_majority(*m, &members))
-			&& members
-				.iter()
-				.any(|m| *m != node && self.plan.nodes[*m].0.may_vote())
-		{
+		let is_able = |member: &Node| {
+			let reaches = |other: &Node| member == other || self.is_connected(*member, *other);
+			members.iter().all(reaches) && self.is_majority(*member, &members)
+		};
+		let mut others = members.iter().filter(|other| **other != node);
+		if members.iter().all(is_able) && others.any(|other| self.plan.nodes[*other].0.may_vote()) {
 			return Err(format!("leaving: {node} {why:?}: {}", self.standing()));
 		}
 		Ok(())
