@@ -58,9 +58,15 @@ impl Run<'_> {
 	/// Tears the network and demands what is possible in it.
 	pub(super) fn stay_torn(&mut self, per_mille: u32) -> Result<(), String> {
 		self.say(format_args!("the network stays torn"));
-		if self.rng.random() {
-			*self.world.weather() = Weather::default();
-		}
+		// Bad enough to lose what is said only once, good enough to catch up in time
+		// with the smallest of windows.
+		*self.world.weather() = Weather {
+			loss: self.rng.random_range(0..50),
+			duplicates: self.rng.random_range(0..50),
+			spikes: self.rng.random_range(0..10),
+			spike: 300_000,
+			..Weather::default()
+		};
 		self.heal();
 		let nodes = self.plan.nodes.len();
 		for a in 0..nodes {
