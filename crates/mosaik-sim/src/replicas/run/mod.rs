@@ -353,6 +353,10 @@ impl<'a> Run<'a> {
 		};
 		settings.raft.max_append_bytes = 1 << self.rng.random_range(8..16);
 		settings.raft.max_inflight = self.rng.random_range(1..64);
+		if self.plan.torn > 0 {
+			// It must be able to catch up while it is torn.
+			settings.raft.max_append_bytes = settings.raft.max_append_bytes.max(1 << 11);
+		}
 		if self.plan.expect > 1 {
 			settings.policy.min_voters = self.plan.expect / 2 + 1;
 		}
