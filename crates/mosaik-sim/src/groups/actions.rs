@@ -259,15 +259,15 @@ impl Sim {
 			let Some(node) = self.setup.node_of(&info.peer) else {
 				return false;
 			};
-			let nonce = match self.world.process(node) {
-				Some(process) => process.seat().map(|seat| seat.identity.nonce),
-				None => self
-					.world
-					.disk(node)
-					.identity
-					.map(|identity| identity.nonce),
+			// A node may have the same storage as another member: one that was added
+			// twice, or whose wiping was not on disk yet.
+			let identity = match self.world.process(node) {
+				Some(process) => process.seat().map(|seat| seat.identity),
+				None => self.world.disk(node).identity,
 			};
-			Some(node) != without && nonce == Some(info.nonce)
+			let is_it = identity
+				.is_some_and(|identity| identity.member == **voter && identity.nonce == info.nonce);
+			Some(node) != without && is_it
 		};
 		config.voters.iter().filter(has_disk).count() * 2 > config.voters.len()
 	}
