@@ -112,9 +112,11 @@ impl Run<'_> {
 	}
 
 	/// A node was told that it cannot leave: wrongly, if all members reach one another
-	/// and one of the others may vote.
+	/// and one of the others may vote. Where many are expected the dead keep their
+	/// seats, so that they may be what is in the way.
 	pub(super) fn cannot_leave(&self, node: Node, why: Obstacle) -> Result<(), String> {
-		let Some(formation) = self.formation(node).filter(|_| self.is_torn) else {
+		let is_judged = self.is_torn && self.plan.expect == 1;
+		let Some(formation) = self.formation(node).filter(|_| is_judged) else {
 			return Ok(());
 		};
 		let members: Vec<Node> = (0..self.plan.nodes.len())
