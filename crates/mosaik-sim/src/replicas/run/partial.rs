@@ -1,6 +1,6 @@
-//! A network that stays torn: some pairs of nodes never reach one another, but
-//! nothing else goes wrong. Who can work has to (liveness, P5): nothing of what is
-//! looked at here may stay as it is for minutes.
+//! A network that stays torn: some pairs of nodes never reach one another, and some
+//! messages are lost, but nobody crashes any more. Who can work has to (liveness,
+//! P5): nothing of what is looked at here may stay as it is for minutes.
 //!
 //! Partial cuts are what stops Raft without pre-vote and check-quorum (Jensen,
 //! Howard and Mortier, Examining Raft's behaviour during partial network failures,
